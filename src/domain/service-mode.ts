@@ -1,0 +1,47 @@
+/** What the user wants (`mode`), what really happened (`origin`), and the pure decision between them. */
+
+export const SERVICE_MODES = ['mock', 'real', 'hybrid'] as const;
+export type ServiceMode = (typeof SERVICE_MODES)[number];
+
+/** Which provider really produced a parse or a vector. */
+export type Origin = 'mock' | 'real';
+
+export const SERVICES = ['llamaparse', 'openai'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+/** Why a route was taken. Closed list; stored with the job and shown by `mode`, `trace` and `status`. */
+export type RouteReason = 'mode_mock' | 'mode_real' | 'override' | 'ok' | 'key_missing' | 'not_built';
+
+/** A decided route. `use: null` means: no provider may be used, the job waits or is refused. */
+export interface Route {
+  use: Origin | null;
+  why: RouteReason;
+  /** True when `hybrid` wanted real and got mock. */
+  fallback: boolean;
+}
+
+export interface RouteQuestion {
+  mode: ServiceMode;
+  /** Per-service override (`--service openai=mock`). */
+  override: ServiceMode | undefined;
+  /** Whether a key for the service is set. */
+  keyPresent: boolean;
+  /** Whether this build has a real client for the service. */
+  realAvailable: boolean;
+}
+
+/**
+ * Decides which provider serves a job. Pure: same question, same answer, with a reason that is stored with the job.
+ * `mock` never uses real; `real` never uses mock; `hybrid` uses real when it can and otherwise mock, labelled.
+ */
+export function choose({ mode, override, keyPresent, realAvailable }: RouteQuestion): Route {
+  const wanted = override ?? mode;
+  if (wanted === 'mock') return { use: 'mock', why: override === undefined ? 'mode_mock' : 'override', fallback: false };
+  if (!keyPresent) {
+    return wanted === 'hybrid'
+      ? { use: 'mock', why: 'key_missing', fallback: true }
+      : { use: null, why: 'key_missing', fallback: false };
+  }
+  if (!realAvailable) return { use: null, why: 'not_built', fallback: false };
+  return { use: 'real', why: wanted === 'real' ? 'mode_real' : 'ok', fallback: false };
+}

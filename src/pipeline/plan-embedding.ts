@@ -1,0 +1,39 @@
+/** `chunks_stored`: decides the one embedding space of this document and counts what will be sent. */
+import { TvdbError } from '../base/errors.ts';
+import { bufferedChunks, keepOnlySpace } from '../store/chunks.ts';
+import type { Stage } from './stage.ts';
+import { withProgress } from './stage.ts';
+import { decisionOf } from './submit-parse.ts';
+
+export const planEmbedding: Stage = async (job, { store, router, settings }) => {
+  const route = decisionOf(job).services.openai;
+  if (route.use === null) {
+    return { kind: 'park', reason: 'service_unavailable', until: null, note: `no embedding service may be used (${route.why})` };
+  }
+  const { space, origin } = await router.embedService(route.use);
+  const chunks = await bufferedChunks(store.db, job.job_id);
+  if (chunks.length === 0) throw new TvdbError('E416', { message: 'The chunks of this document are gone' });
+  const tokens = chunks.reduce((sum, chunk) => sum + chunk.token_count, 0);
+  return {
+    kind: 'move',
+    to: 'embedding_queued',
+    event: {
+      code: 'EMBED_PLANNED',
+      data: {
+        space: space.name,
+        origin,
+        chunks: chunks.length,
+        tokens,
+        batches: Math.ceil(chunks.length / settings.EMBED_BATCH_SIZE),
+      },
+    },
+    set: {
+      embed_model: space.model,
+      embed_version: space.version,
+      embedding_space: space.name,
+      embed_origin: origin,
+      progress: withProgress(job, { embeds_total: chunks.length, embeds_done: 0 }),
+    },
+    write: (trx) => keepOnlySpace(trx, job.job_id, space.name),
+  };
+};

@@ -1,0 +1,145 @@
+/** One step of one job: runs its stage and commits what happened – output, status and event together or not at all. */
+import { asTvdbError, storedError, type TvdbError } from '../base/errors.ts';
+import { reach } from '../base/fault.ts';
+import { backoffMs } from '../domain/backoff.ts';
+import { type ActiveStatus, failureOf, isEnded, type ParkReason, stepOf } from '../domain/job-state.ts';
+import { appendEvent } from '../store/events.ts';
+import { jobById } from '../store/jobs/find.ts';
+import { LostLeaseError, moveJob, updateHeldJob } from '../store/jobs/move.ts';
+import { parkJob, releaseJob } from '../store/jobs/park.ts';
+import type { Trx } from '../store/open.ts';
+import type { JobEventRow, JobRow } from '../store/schema.ts';
+import { isStoreFailure } from '../store/store-error.ts';
+import type { Outcome, PipelineDeps, StageContext, StageEvent } from './stage.ts';
+import { STAGES } from './stages.ts';
+
+/** Told of every event after its commit. */
+export type OnEvent = (event: JobEventRow, job: JobRow) => void;
+
+export interface StepSignals {
+  abort: AbortSignal;
+  stopping: AbortSignal;
+}
+
+/** How a step left the job: `on` it can go on at once, `off` it ended, parked or was given back, `lost` it is somebody else's. */
+export interface StepResult {
+  state: 'on' | 'off' | 'lost';
+  job: JobRow;
+}
+
+/**
+ * Runs the stage of the job's status once. Failures of the stage become outcomes (retry, failure); failures of the
+ * store itself are thrown, because then nothing can be recorded and the worker must stop.
+ */
+export async function runStep(job: JobRow, deps: PipelineDeps, signals: StepSignals, onEvent: OnEvent): Promise<StepResult> {
+  const status = job.status;
+  if (isEnded(status)) return { state: 'off', job };
+  const started = deps.clock.monotonic();
+  const notify = (event: JobEventRow, row: JobRow) => {
+    deps.log(event.severity === 'debug' ? 'info' : event.severity, event.code, {
+      correlation_id: event.correlation_id,
+      job_id: event.job_id,
+      run_id: event.run_id,
+      status: event.to_status,
+      duration_ms: event.duration_ms,
+    });
+    onEvent(event, row);
+  };
+  const context: StageContext = { ...deps, ...signals, record: recorder(job, status, deps, notify) };
+  try {
+    const outcome = await attempt(job, status, context);
+    reach('stage.before_commit');
+    const { row, events } = await commit(job, status, outcome, deps, deps.clock.monotonic() - started);
+    reach('stage.after_commit');
+    for (const event of events) notify(event, row);
+    return { state: row.lease_owner === null ? 'off' : 'on', job: row };
+  } catch (error) {
+    if (error instanceof LostLeaseError) return { state: 'lost', job };
+    throw error;
+  }
+}
+
+/** The stage's outcome; what it throws becomes one. */
+async function attempt(job: JobRow, status: ActiveStatus, context: StageContext): Promise<Outcome> {
+  try {
+    return await STAGES[status](job, context);
+  } catch (error) {
+    if (error instanceof LostLeaseError || isStoreFailure(error)) throw error;
+    if (context.abort.aborted) return { kind: 'yield' };
+    return afterFailure(job, asTvdbError(error), context);
+  }
+}
+
+/** What a failed stage leads to: another try later while tries are left and it may help, else the end. */
+export function afterFailure(job: JobRow, error: TvdbError, { settings, clock, random }: PipelineDeps): Outcome {
+  const triesLeft = job.retry_count < settings.MAX_RETRIES;
+  if (error.retry.kind === 'never' || !triesLeft) return { kind: 'fail', error };
+  const growing = backoffMs(job.retry_count, { base: settings.RETRY_BASE, cap: settings.RETRY_CAP }, random);
+  const wait = error.retry.kind === 'after' ? Math.max(error.retry.ms, growing) : growing;
+  return {
+    kind: 'park',
+    reason: 'retry',
+    until: clock.now() + wait,
+    note: `${error.message} (try ${job.retry_count + 1} of ${settings.MAX_RETRIES + 1})`,
+    set: { retry_count: job.retry_count + 1, last_error: JSON.stringify(storedError(error)) },
+  };
+}
+
+/** Writes an outcome in one transaction and returns the job as it is then. */
+async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps: PipelineDeps, durationMs: number) {
+  const { store, clock, ids } = deps;
+  const held = { jobId: job.job_id, fence: job.fence, now: clock.now() };
+  const event = (trx: Trx, stageEvent: StageEvent, to: JobRow['status']) =>
+    appendEvent(trx, {
+      ...stageEvent,
+      eventId: ids.uuid(),
+      at: held.now,
+      subject: job,
+      from: status,
+      to,
+      stage: stepOf(status),
+      durationMs,
+    });
+  return store.write(async (trx) => {
+    const events: JobEventRow[] = [];
+    if (outcome.kind === 'yield') {
+      await releaseJob(trx, held);
+    } else if (outcome.kind === 'park') {
+      await outcome.write?.(trx);
+      await parkJob(trx, { ...held, status, reason: outcome.reason, until: outcome.until, note: outcome.note, set: outcome.set ?? {} });
+      events.push(await event(trx, parkEvent(outcome.reason, outcome.note, outcome.until), status));
+    } else if (outcome.kind === 'fail') {
+      await outcome.write?.(trx);
+      const to = failureOf(status);
+      const stored = storedError(outcome.error);
+      await moveJob(trx, { ...held, from: status, to, set: { last_error: JSON.stringify(stored), processing_completed_at: held.now } });
+      events.push(await event(trx, { code: 'FAILED', severity: 'error', data: { error: stored } }, to));
+    } else {
+      await moveJob(trx, { ...held, from: status, to: outcome.to, set: outcome.set ?? {} });
+      await outcome.write?.(trx);
+      events.push(await event(trx, outcome.event, outcome.to));
+    }
+    const row = await jobById(trx, job.job_id);
+    if (row === undefined) throw new LostLeaseError(job.job_id);
+    return { row, events };
+  });
+}
+
+function parkEvent(reason: ParkReason, note: string, until: number | null): StageEvent {
+  return { code: reason === 'retry' ? 'RETRY_SCHEDULED' : 'PARKED', severity: 'warn', data: { reason, note, until } };
+}
+
+/** `record` of a running stage: commits facts under the lease, and tells of the event after the commit. */
+function recorder(job: JobRow, status: ActiveStatus, deps: PipelineDeps, notify: OnEvent): StageContext['record'] {
+  const { store, clock, ids } = deps;
+  return async (write, { event, set } = {}) => {
+    const now = clock.now();
+    const row = await store.write(async (trx) => {
+      await updateHeldJob(trx, { jobId: job.job_id, status, fence: job.fence, now, set: set ?? {} });
+      await write(trx);
+      if (event === undefined) return null;
+      return appendEvent(trx, { ...event, eventId: ids.uuid(), at: now, subject: job, from: status, to: status, stage: stepOf(status) });
+    });
+    if (row !== null) notify(row, set === undefined ? job : { ...job, ...(set as Partial<JobRow>) });
+  };
+}

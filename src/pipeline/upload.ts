@@ -1,0 +1,249 @@
+/**
+ * Accepts documents: bytes into storage, type and pages checked, duplicates found, the job made.
+ *
+ * In two steps, so that what the whole upload would cost is known before the first job exists: `stage` reads and checks
+ * a file and touches nothing but a temp file; `accept` makes the job.
+ */
+import { basename } from 'node:path';
+import { TvdbError } from '../base/errors.ts';
+import { reach } from '../base/fault.ts';
+import { canonicalJson, sha256 } from '../base/hash.ts';
+import { displayName } from '../domain/file-name.ts';
+import { sniff } from '../domain/file-type.ts';
+import type { PdfPool } from '../services/pdf/pool.ts';
+import type { RouterDecision } from '../services/router.ts';
+import { discard, type StagedFile, stageFile, stageStream } from '../storage/intake.ts';
+import { storageUri } from '../storage/local.ts';
+import { documentBySha, insertDocument, isSearchable, updateSource } from '../store/documents.ts';
+import { appendEvent } from '../store/events.ts';
+import { completeJob } from '../store/jobs/find.ts';
+import { insertJob } from '../store/jobs/insert.ts';
+import type { Trx } from '../store/open.ts';
+import type { DocumentRow, JobRow, NewJob } from '../store/schema.ts';
+import type { ServiceMode } from '../domain/service-mode.ts';
+import { chunkerKey, chunkOptions } from './chunk.ts';
+import type { PipelineDeps } from './stage.ts';
+import type { OnEvent } from './step.ts';
+
+export interface UploadDeps extends PipelineDeps {
+  userId: string;
+  /** Counts pages in a child process. */
+  inspector: Pick<PdfPool, 'inspect'>;
+}
+
+export type UploadSource =
+  | { kind: 'file'; /** Absolute path. */ path: string }
+  | { kind: 'stream'; stream: AsyncIterable<Buffer>; filename: string };
+
+/** A document that passed every check and waits in a temp file. */
+export interface StagedDocument {
+  staged: StagedFile;
+  filename: string;
+  sourcePath: string | null;
+  mime: string;
+  ext: string;
+  pages: number;
+}
+
+export interface AcceptOptions {
+  runId: string;
+  decision: RouterDecision;
+  priority: number;
+  tags: Record<string, string>;
+  costCenter: string | null;
+  /** Redo even what is complete already. */
+  force: boolean;
+  /** Keep earlier versions of the same path searchable. */
+  keepOld: boolean;
+}
+
+export interface Accepted {
+  state: 'accepted' | 'attached' | 'duplicate';
+  job: JobRow;
+  document: DocumentRow;
+}
+
+/**
+ * Reads and checks one document. Throws E402–E415 (see `base/error-codes.ts`) and leaves nothing behind then.
+ */
+export async function stageDocument(deps: UploadDeps, source: UploadSource, signal: AbortSignal): Promise<StagedDocument> {
+  const { storage, settings, ids } = deps;
+  const limits = { maxBytes: settings.MAX_FILE_MB * 1_000_000 };
+  const name = source.kind === 'file' ? source.path : source.filename;
+  const staged =
+    source.kind === 'file'
+      ? await stageFile(storage, source.path, ids.uuid(), limits)
+      : await stageStream(storage, source.stream, source.filename, ids.uuid(), limits);
+  reach('upload.bytes_staged');
+  try {
+    const type = sniff(staged.head);
+    if (type.kind !== 'pdf') {
+      throw new TvdbError('E402', {
+        message: `${name} is not a PDF`,
+        why: `its content looks like ${type.label}`,
+        facts: { detected: type.kind },
+      });
+    }
+    const { pages } = await deps.inspector.inspect(staged.path, signal);
+    if (pages > settings.MAX_PAGES) {
+      throw new TvdbError('E407', {
+        message: `${name} has ${pages} pages, at most ${settings.MAX_PAGES} are accepted`,
+        facts: { pages, max_pages: settings.MAX_PAGES },
+      });
+    }
+    return {
+      staged,
+      filename: displayName(basename(name)),
+      sourcePath: source.kind === 'file' ? source.path : null,
+      mime: type.mime,
+      ext: type.ext,
+      pages,
+    };
+  } catch (error) {
+    await discard(staged);
+    throw error;
+  }
+}
+
+/** Drops a staged document that will not be accepted. */
+export async function discardDocument(document: StagedDocument): Promise<void> {
+  await discard(document.staged);
+}
+
+/** The key under which equal work is found again: everything that changes the result. */
+export async function configKey(deps: PipelineDeps, decision: RouterDecision): Promise<string> {
+  const { router, settings } = deps;
+  const { llamaparse, openai } = decision.services;
+  const parser = llamaparse.use === null ? null : await router.parseService(llamaparse.use);
+  const embedder = openai.use === null ? null : await router.embedService(openai.use);
+  return sha256(
+    canonicalJson({
+      mode: decision.mode satisfies ServiceMode,
+      parser: parser && { name: parser.parserName, version: parser.parserVersion },
+      chunker: chunkerKey(chunkOptions(settings)),
+      space: embedder?.space.name ?? null,
+    }),
+  );
+}
+
+/**
+ * Makes the job of a staged document: a new one, a `duplicate` when the same work is complete and still searchable, or
+ * none when the same work is in flight (the caller then follows that job). The stored bytes are in place, whole, before
+ * the job exists.
+ */
+export async function acceptDocument(
+  deps: UploadDeps,
+  staged: StagedDocument,
+  options: AcceptOptions,
+  onEvent: OnEvent,
+): Promise<Accepted> {
+  const { store, storage, clock, userId } = deps;
+  const known = await documentBySha(store.db, userId, staged.staged.sha256);
+  const document = known ?? newDocument(deps, staged);
+  if (known === undefined || !(await storage.isWhole(known.raw_path, known.file_sha256))) {
+    await storage.place(staged.staged.path, document.raw_path);
+  } else {
+    await discard(staged.staged);
+  }
+  reach('upload.bytes_stored');
+  const key = await configKey(deps, options.decision);
+  const now = clock.now();
+  const accepted = await store.write(async (trx) => {
+    // Read again under the write lock: another process may have made the document or finished the job meanwhile.
+    const current = await documentBySha(trx, userId, document.file_sha256);
+    if (current === undefined) await insertDocument(trx, document);
+    else await updateSource(trx, current.document_id, staged.filename, staged.sourcePath);
+    const row = current ?? document;
+    return { row, ...(await makeJob(trx, deps, row, key, now, options)) };
+  });
+  if (accepted.row.document_id !== document.document_id) await storage.remove(document.raw_path);
+  reach('upload.accepted');
+  for (const event of accepted.events) onEvent(event, accepted.job);
+  return { state: accepted.state, job: accepted.job, document: accepted.row };
+}
+
+function newDocument({ ids, clock, userId }: UploadDeps, staged: StagedDocument): DocumentRow {
+  const documentId = ids.uuid();
+  return {
+    document_id: documentId,
+    user_id: userId,
+    filename: staged.filename,
+    mime: staged.mime,
+    bytes_len: staged.staged.bytes,
+    pages: staged.pages,
+    file_sha256: staged.staged.sha256,
+    raw_path: storageUri({ bucket: 'raw', userId, documentId, ext: staged.ext }),
+    parsed_path: null,
+    parsed_sha256: null,
+    source_path: staged.sourcePath,
+    superseded_by: null,
+    created_at: clock.now(),
+  };
+}
+
+async function makeJob(trx: Trx, deps: UploadDeps, document: DocumentRow, key: string, now: number, options: AcceptOptions) {
+  const { ids } = deps;
+  const earlier = options.force
+    ? undefined
+    : await completeJob(trx, { userId: document.user_id, documentId: document.document_id, configKey: key });
+  const duplicate =
+    earlier?.embedding_space != null && (await isSearchable(trx, document.document_id, earlier.embedding_space)) ? earlier : undefined;
+  const { job, attached } = await insertJob(trx, newJob(deps, document, key, now, options, duplicate));
+  const base = { at: now, subject: { ...job, run_id: options.runId }, stage: 'upload' };
+  if (attached) {
+    const event = await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'UPLOAD_ATTACHED' });
+    return { state: 'attached' as const, job, events: [event] };
+  }
+  if (duplicate !== undefined) {
+    const data = { duplicate_of: duplicate.job_id };
+    const event = await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'UPLOAD_DEDUP_HIT', to: 'duplicate', data });
+    return { state: 'duplicate' as const, job, events: [event] };
+  }
+  const { pages, bytes_len: bytes, file_sha256 } = document;
+  const events = [
+    await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'UPLOAD_ACCEPTED', to: 'uploaded', data: { pages, bytes, sha256: file_sha256 } }),
+    await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'ROUTE_DECIDED', data: { ...options.decision } }),
+  ];
+  for (const [service, route] of Object.entries(options.decision.services)) {
+    if (!route.fallback) continue;
+    const data = { service, to: route.use, reason: route.why };
+    events.push(await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'FALLBACK', severity: 'warn', data }));
+  }
+  return { state: 'accepted' as const, job, events };
+}
+
+function newJob(
+  { ids, settings }: UploadDeps,
+  document: DocumentRow,
+  key: string,
+  now: number,
+  options: AcceptOptions,
+  duplicate: JobRow | undefined,
+): NewJob {
+  const { decision } = options;
+  return {
+    job_id: ids.uuid(),
+    document_id: document.document_id,
+    user_id: document.user_id,
+    correlation_id: ids.uuid(),
+    run_id: options.runId,
+    status: duplicate === undefined ? 'uploaded' : 'duplicate',
+    duplicate_of: duplicate?.job_id ?? null,
+    service_mode: decision.mode,
+    service_router_config: JSON.stringify(decision),
+    cost_estimate: JSON.stringify({ pages: document.pages, max_nano_usd: 0 }),
+    processing_priority: options.priority,
+    service_health_status: JSON.stringify({}),
+    fallback_triggered: Object.values(decision.services).some((route) => route.fallback) ? 1 : 0,
+    cost_center: options.costCenter,
+    tags: JSON.stringify(options.tags),
+    config_key: key,
+    raw_path: document.raw_path,
+    chunks_version: chunkerKey(chunkOptions(settings)),
+    progress: JSON.stringify({ pages: document.pages }),
+    keep_old: options.keepOld ? 1 : 0,
+    processing_completed_at: duplicate === undefined ? null : now,
+    created_at: now,
+    updated_at: now,
+  };
+}

@@ -1,0 +1,136 @@
+/**
+ * The loop: claim a job, step it until it ends, parks or is lost, claim the next. Several at a time in one process, and
+ * any number of processes on one store. It prints nothing; it tells its listener what happened.
+ */
+import { reach } from '../base/fault.ts';
+import { isEnded } from '../domain/job-state.ts';
+import { appendEvent } from '../store/events.ts';
+import { type ClaimScope, claimJob, type Outlook, outlook } from '../store/jobs/claim.ts';
+import { releaseJob } from '../store/jobs/park.ts';
+import type { JobRow } from '../store/schema.ts';
+import { registerWorker, removeWorker, thisProcess } from '../store/workers.ts';
+import { keepLeases } from './lease-keeper.ts';
+import type { PipelineDeps } from './stage.ts';
+import { type OnEvent, runStep, type StepSignals } from './step.ts';
+
+export interface WorkOptions {
+  scope?: ClaimScope;
+  concurrency: number;
+  /** `drain` ends when nothing in scope can go on soon; `forever` only when asked to stop. */
+  until: 'drain' | 'forever';
+  /** Whether draining also waits for jobs that other processes hold (an upload follows its own jobs to the end). */
+  waitForOthers: boolean;
+  onEvent: OnEvent;
+  /** Told after each look at an empty queue. */
+  onIdle?: (left: Outlook) => void;
+  signals: StepSignals;
+}
+
+export interface WorkSummary {
+  workerId: string;
+  /** Jobs this worker took to an end or a wait, by the status they were left in. */
+  left: Outlook;
+  stoppedBy: 'drained' | 'stopped';
+}
+
+/**
+ * Works until the end `options.until` names. Resolves when every job it held is given back. Throws when the store
+ * itself fails (busy for too long, full disk, damage), or when its leases cannot be kept alive.
+ */
+export async function work(deps: PipelineDeps, options: WorkOptions): Promise<WorkSummary> {
+  const { store, clock, ids } = deps;
+  const workerId = ids.uuid();
+  await store.write((trx) => registerWorker(trx, workerId, thisProcess(), clock.now()));
+  const failure = new AbortController();
+  const abort = AbortSignal.any([options.signals.abort, failure.signal]);
+  const keeper = keepLeases(deps, workerId, options.onEvent, failure);
+  const signals = { abort, stopping: options.signals.stopping };
+  const active = new Set<Promise<void>>();
+  try {
+    for (;;) {
+      if (signals.stopping.aborted || abort.aborted) break;
+      const job = active.size < options.concurrency ? await claim(deps, workerId, options) : null;
+      if (job !== null) {
+        const running: Promise<void> = drive(job, deps, workerId, signals, options.onEvent)
+          .catch((error: unknown) => failure.abort(error))
+          .finally(() => active.delete(running));
+        active.add(running);
+        continue;
+      }
+      const left = await outlook(store.db, clock.now(), options.scope);
+      if (active.size === 0) {
+        options.onIdle?.(left);
+        if (options.until === 'drain' && isDrained(left, deps, options.waitForOthers)) break;
+      }
+      await pause(nextLook(left, deps), active, deps, signals);
+    }
+  } finally {
+    await Promise.all(active);
+    await keeper.stop();
+    await store.write((trx) => removeWorker(trx, workerId)).catch(() => {});
+  }
+  if (failure.signal.aborted) throw failure.signal.reason;
+  const left = await outlook(store.db, clock.now(), options.scope);
+  return { workerId, left, stoppedBy: signals.stopping.aborted || abort.aborted ? 'stopped' : 'drained' };
+}
+
+async function claim(deps: PipelineDeps, owner: string, { scope, onEvent }: WorkOptions): Promise<JobRow | null> {
+  const { store, clock, ids, settings } = deps;
+  const claimed = await store.write(async (trx) => {
+    const job = await claimJob(trx, { owner, now: clock.now(), leaseMs: settings.LEASE_DURATION, ...(scope ? { scope } : {}) });
+    if (job === null) return null;
+    const again = job.retry_count > 0 || job.recoveries > 0;
+    const event = again
+      ? await appendEvent(trx, {
+          code: 'RESUMED',
+          eventId: ids.uuid(),
+          at: clock.now(),
+          subject: job,
+          from: job.status,
+          to: job.status,
+          data: { tries: job.retry_count, recoveries: job.recoveries },
+        })
+      : null;
+    return { job, event };
+  });
+  if (claimed === null) return null;
+  reach('job.claimed');
+  if (claimed.event !== null) onEvent(claimed.event, claimed.job);
+  return claimed.job;
+}
+
+/** Steps one job until it leaves this worker's hands. */
+async function drive(job: JobRow, deps: PipelineDeps, owner: string, signals: StepSignals, onEvent: OnEvent): Promise<void> {
+  let current = job;
+  while (!isEnded(current.status)) {
+    if (signals.abort.aborted || signals.stopping.aborted) {
+      const held = { jobId: current.job_id, fence: current.fence, now: deps.clock.now() };
+      await deps.store.write((trx) => releaseJob(trx, held));
+      return;
+    }
+    const { state, job: after } = await runStep(current, deps, signals, onEvent);
+    if (state !== 'on' || after.lease_owner !== owner) return;
+    current = after;
+  }
+}
+
+function isDrained(left: Outlook, { clock, settings }: PipelineDeps, waitForOthers: boolean): boolean {
+  const soon = left.nextAt !== null && left.nextAt <= clock.now() + settings.DRAIN_WAIT;
+  return left.ready === 0 && !soon && !(waitForOthers && left.leased > 0);
+}
+
+function nextLook(left: Outlook, { clock, settings }: PipelineDeps): number {
+  if (left.ready > 0) return settings.POLL_INTERVAL;
+  const due = left.nextAt === null ? Number.POSITIVE_INFINITY : Math.max(1, left.nextAt - clock.now());
+  return Math.min(settings.POLL_INTERVAL, due);
+}
+
+/** Waits for time to pass, a job to leave, or a signal, whichever is first. */
+async function pause(ms: number, active: Set<Promise<void>>, { clock }: PipelineDeps, signals: StepSignals): Promise<void> {
+  const wake = new AbortController();
+  const signal = AbortSignal.any([wake.signal, signals.abort, signals.stopping]);
+  const sleeping = clock.sleep(ms, signal).catch(() => {});
+  await Promise.race([sleeping, ...active]);
+  wake.abort();
+}
+

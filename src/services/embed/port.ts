@@ -1,0 +1,33 @@
+/** What the pipeline asks of an embedding service. One contract suite (`test/contract/embed.ts`) runs over every implementation. */
+import type { Origin } from '../../domain/service-mode.ts';
+import type { ServiceHealth } from '../parse/port.ts';
+
+/** Vectors of two spaces are never compared. */
+export interface EmbeddingSpace {
+  /** `provider/model/dimensions`, for example `mock/hash-ngram@1/1536`. */
+  name: string;
+  model: string;
+  version: string;
+  dimensions: number;
+}
+
+export interface EmbedAttempt {
+  attemptId: string;
+  jobId: string;
+  correlationId: string;
+}
+
+export interface EmbedResult {
+  /** One unit vector per text, in the order of the texts. */
+  vectors: Float32Array[];
+  tokensBilled: number;
+  model: string;
+}
+
+export interface EmbedService {
+  readonly origin: Origin;
+  readonly space: EmbeddingSpace;
+  /** Embeds a batch; one outbound request. Throws a `TvdbError` when there is no usable answer. */
+  embed(texts: readonly string[], attempt: EmbedAttempt, signal: AbortSignal): Promise<EmbedResult>;
+  health(signal: AbortSignal): Promise<ServiceHealth>;
+}

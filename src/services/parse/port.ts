@@ -1,0 +1,61 @@
+/** What the pipeline asks of a parse service. One contract suite (`test/contract/parse.ts`) runs over every implementation. */
+import type { TvdbError } from '../../base/errors.ts';
+import type { ParsedPage } from '../../domain/parsed-page.ts';
+import type { Origin } from '../../domain/service-mode.ts';
+
+/** A stored document to parse. */
+export interface ParseRequest {
+  documentId: string;
+  /** Absolute path of the stored bytes (not the user's file). */
+  path: string;
+  fileSha256: string;
+  mime: string;
+  /** Walked pages: the most the service may process and bill. */
+  pages: number;
+}
+
+/** Which attempt a request belongs to; committed in the store before it is sent. */
+export interface ParseAttempt {
+  attemptId: string;
+  jobId: string;
+  correlationId: string;
+}
+
+export type ParsePoll =
+  | { state: 'pending' | 'running' | 'done' }
+  /** The service gave up; the error says why. */
+  | { state: 'failed'; error: TvdbError }
+  /** The service does not know the id (any more); a new attempt is safe. */
+  | { state: 'gone' };
+
+export interface ParseResult {
+  /** In page order, every page of the document exactly once. */
+  pages: ParsedPage[];
+  /** Credits billed; `null` when the service has not said yet (which is not zero). */
+  creditsBilled: number | null;
+}
+
+export interface ServiceHealth {
+  ok: boolean;
+  latencyMs: number;
+  detail: string;
+}
+
+export interface ParseService {
+  readonly origin: Origin;
+  readonly parserName: string;
+  readonly parserVersion: string;
+  /** True when the parse runs inside this process and dies with it: a worker then waits for it instead of parking the job. */
+  readonly runsHere: boolean;
+  /** Starts a parse; one outbound request. Throws a `TvdbError` when it was not accepted. */
+  submit(request: ParseRequest, attempt: ParseAttempt, signal: AbortSignal): Promise<{ remoteId: string }>;
+  /** Asks how a parse stands. May wait up to `waitMs` for news where waiting is free; a remote client answers at once. */
+  poll(remoteId: string, waitMs: number, signal: AbortSignal): Promise<ParsePoll>;
+  /** The result of a parse that is `done`. Fetched once. */
+  fetchResult(remoteId: string, signal: AbortSignal): Promise<ParseResult>;
+  /** Remote ids that were started for an attempt, oldest first; empty when there are none. */
+  findByAttempt(attemptId: string, signal: AbortSignal): Promise<string[]>;
+  /** Stops a parse if it can still be stopped; no-op for unknown ids. */
+  cancel(remoteId: string, signal: AbortSignal): Promise<void>;
+  health(signal: AbortSignal): Promise<ServiceHealth>;
+}

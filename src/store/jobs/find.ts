@@ -1,0 +1,112 @@
+/** Finds jobs: by id or prefix, for the status list, and as the answer to "is this a duplicate?". */
+import { sql } from 'kysely';
+import { FAILED_STATUSES, type JobStatus } from '../../domain/job-state.ts';
+import type { Db } from '../open.ts';
+import type { JobRow } from '../schema.ts';
+
+export type IdKind = 'job' | 'document' | 'run' | 'correlation' | 'remote';
+
+export interface IdMatch {
+  kind: IdKind;
+  id: string;
+}
+
+/** What each kind of id is looked up in. */
+const ID_COLUMNS = {
+  job: ['upload_jobs', 'job_id'],
+  document: ['documents', 'document_id'],
+  correlation: ['upload_jobs', 'correlation_id'],
+  run: ['runs', 'run_id'],
+  remote: ['attempts', 'remote_id'],
+} as const satisfies Record<IdKind, readonly [string, string]>;
+
+/**
+ * Everything an id or a prefix of one fits, at most `limit`; an exact match stands alone. The prefix is compared as a
+ * range, never as a pattern, so `%` and `_` in it mean themselves.
+ */
+export async function matchIds(db: Db, prefix: string, kinds: readonly IdKind[], limit = 6): Promise<IdMatch[]> {
+  const low = prefix.toLowerCase();
+  const matches: IdMatch[] = [];
+  for (const kind of kinds) {
+    const [table, column] = ID_COLUMNS[kind];
+    const { rows } = await sql<{ id: string }>`
+      SELECT DISTINCT ${sql.ref(column)} AS id FROM ${sql.table(table)}
+      WHERE ${sql.ref(column)} >= ${low} AND ${sql.ref(column)} < ${`${low}\u{10ffff}`}
+      ORDER BY 1 LIMIT ${limit}`.execute(db);
+    matches.push(...rows.map(({ id }) => ({ kind, id })));
+  }
+  const exact = matches.filter(({ id }) => id === low);
+  return exact.length > 0 ? exact : matches;
+}
+
+export async function jobById(db: Db, jobId: string): Promise<JobRow | undefined> {
+  return db.selectFrom('upload_jobs').selectAll().where('job_id', '=', jobId).executeTakeFirst();
+}
+
+export async function jobsOfDocument(db: Db, documentId: string): Promise<JobRow[]> {
+  return db
+    .selectFrom('upload_jobs')
+    .selectAll()
+    .where('document_id', '=', documentId)
+    .orderBy('created_at', 'desc')
+    .execute();
+}
+
+/** The newest complete job of these bytes under this configuration: makes an upload a duplicate. */
+export async function completeJob(
+  db: Db,
+  key: { userId: string; documentId: string; configKey: string },
+): Promise<JobRow | undefined> {
+  return db
+    .selectFrom('upload_jobs')
+    .selectAll()
+    .where('user_id', '=', key.userId)
+    .where('document_id', '=', key.documentId)
+    .where('config_key', '=', key.configKey)
+    .where('status', '=', 'complete')
+    .orderBy('created_at', 'desc')
+    .executeTakeFirst();
+}
+
+/** A job with the display name of its document (`null` once that was deleted). */
+export type ListedJob = JobRow & { filename: string | null };
+
+export interface JobFilter {
+  jobIds?: readonly string[] | undefined;
+  failedOnly?: boolean | undefined;
+  since?: number | undefined;
+  limit: number;
+}
+
+/** Jobs for a list, newest first. */
+export async function listJobs(db: Db, { jobIds, failedOnly, since, limit }: JobFilter): Promise<ListedJob[]> {
+  let query = db
+    .selectFrom('upload_jobs as j')
+    .leftJoin('documents as d', 'd.document_id', 'j.document_id')
+    .selectAll('j')
+    .select('d.filename')
+    .orderBy('j.created_at', 'desc')
+    .orderBy('j.job_id')
+    .limit(limit);
+  if (jobIds !== undefined) query = query.where('j.job_id', 'in', jobIds);
+  if (failedOnly === true) query = query.where('j.status', 'in', FAILED_STATUSES);
+  if (since !== undefined) query = query.where('j.created_at', '>=', since);
+  return query.execute();
+}
+
+/** How many jobs stand in each status, and how many of those are parked or leased. */
+export async function countByStatus(
+  db: Db,
+): Promise<{ status: JobStatus; jobs: number; parked: number; leased: number; oldest: number }[]> {
+  return db
+    .selectFrom('upload_jobs')
+    .select((select) => [
+      'status',
+      select.fn.countAll<number>().as('jobs'),
+      sql<number>`SUM(park_reason IS NOT NULL)`.as('parked'),
+      sql<number>`SUM(lease_owner IS NOT NULL)`.as('leased'),
+      sql<number>`MIN(created_at)`.as('oldest'),
+    ])
+    .groupBy('status')
+    .execute();
+}

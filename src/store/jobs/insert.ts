@@ -1,0 +1,37 @@
+/** Makes jobs and says which ones a run covers. */
+import { isUniqueViolation } from '../store-error.ts';
+import type { Trx } from '../open.ts';
+import type { JobRow, NewJob } from '../schema.ts';
+
+/**
+ * Inserts a job and links it to its run. When a live job with the same user, document and configuration exists, makes
+ * none and returns that one instead, linked to the run: the caller attaches to it.
+ */
+export async function insertJob(trx: Trx, job: NewJob): Promise<{ job: JobRow; attached: boolean }> {
+  try {
+    const made = await trx.insertInto('upload_jobs').values(job).returningAll().executeTakeFirstOrThrow();
+    await linkToRun(trx, job.run_id, made.job_id);
+    return { job: made, attached: false };
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    const live = await trx
+      .selectFrom('upload_jobs')
+      .selectAll()
+      .where('user_id', '=', job.user_id)
+      .where('document_id', '=', job.document_id)
+      .where('config_key', '=', job.config_key)
+      .where('status', 'not in', ['complete', 'duplicate', 'cancelled', 'failed_parse', 'failed_chunking', 'failed_embedding'])
+      .executeTakeFirst();
+    if (!live) throw error;
+    await linkToRun(trx, job.run_id, live.job_id);
+    return { job: live, attached: true };
+  }
+}
+
+async function linkToRun(trx: Trx, runId: string, jobId: string): Promise<void> {
+  await trx
+    .insertInto('run_jobs')
+    .values({ run_id: runId, job_id: jobId })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}

@@ -1,0 +1,164 @@
+/** Opens the store: one SQLite file, checked and set up the same way on every connection. */
+import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type BetterSqlite from 'better-sqlite3';
+import { Kysely, type Transaction } from 'kysely';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { TvdbError } from '../base/errors.ts';
+import { immediateDialect } from './driver.ts';
+import { migrate } from './migrate.ts';
+import type { Database } from './schema.ts';
+import { storeError } from './store-error.ts';
+
+/** A transaction: what functions that must not run outside one ask for. */
+export type Trx = Transaction<Database>;
+/** Either the store or a transaction on it: what functions that only read ask for. */
+export type Db = Kysely<Database>;
+
+export interface Store {
+  readonly db: Db;
+  /**
+   * Runs `work` in one IMMEDIATE transaction and commits, or rolls everything back when it throws. Inside, await only
+   * queries on `trx`: the outer `db` waits for this transaction to end, so touching it deadlocks.
+   */
+  write<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
+  /** Loads the vector functions of SQLite; needed before a search. */
+  loadVectorExtension(): Promise<void>;
+  /** The SQLite handle, for backups and the checks of `doctor`. */
+  readonly sqlite: BetterSqlite.Database;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** Home directory; made (0700) when missing. */
+  home: string;
+  clock?: Clock;
+  /** How long one statement may block the event loop waiting for a lock. At most 1 s where a listener runs. */
+  busyTimeoutMs?: number;
+}
+
+export const STORE_FILE = 'tvdb.sqlite';
+
+/** SQLite below this can corrupt a WAL database used by several connections. */
+const LEAST_SQLITE = [3, 51, 3] as const;
+
+/** Magic numbers of statfs(2) for file systems whose locks cannot be trusted: WAL needs shared memory on one host. */
+const NETWORK_FILE_SYSTEMS: Record<number, string> = {
+  26985: 'NFS',
+  20859: 'SMB',
+  4283649346: 'CIFS',
+  4266872130: 'SMB2',
+  16914839: '9p',
+  1397703499: 'Coda',
+  198183888: 'AFS',
+};
+
+/**
+ * Opens (and, when missing, makes) the store under `home`.
+ * Throws E104 when the directory cannot be used, E105 for an old SQLite, E106 on a network file system, E107 for a
+ * newer store, E502 when it is damaged, E506 when it cannot be opened.
+ */
+export function openStore({ home, clock = systemClock, busyTimeoutMs = 250 }: OpenOptions): Store {
+  prepareHome(home);
+  const file = join(home, STORE_FILE);
+  prepareFile(file);
+  // Loaded here, not at the top: a command that needs no store must not pay for the native module.
+  const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite;
+  let sqlite: BetterSqlite.Database | undefined;
+  try {
+    sqlite = new Sqlite(file, { timeout: 5_000 });
+    refuseOldSqlite(sqlite);
+    setUp(sqlite);
+    migrate(sqlite);
+    sqlite.pragma(`busy_timeout = ${busyTimeoutMs}`);
+  } catch (error) {
+    sqlite?.close();
+    throw storeError(error) ?? error;
+  }
+  return assemble(sqlite, new Kysely<Database>({ dialect: immediateDialect(sqlite, clock) }));
+}
+
+function assemble(sqlite: BetterSqlite.Database, db: Db): Store {
+  let vectorsLoaded = false;
+  return {
+    db,
+    sqlite,
+    write: (work) => db.transaction().execute(work),
+    async loadVectorExtension() {
+      if (vectorsLoaded) return;
+      const { load } = await import('sqlite-vec');
+      load(sqlite);
+      vectorsLoaded = true;
+    },
+    close: () => db.destroy(),
+  };
+}
+
+function prepareHome(home: string): void {
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new TvdbError('E104', { message: `The home directory ${home} cannot be made`, cause: error });
+  }
+  const network = NETWORK_FILE_SYSTEMS[statfsSync(home).type];
+  if (network !== undefined) {
+    throw new TvdbError('E106', {
+      message: `${home} is on a network file system (${network})`,
+      why: 'SQLite in WAL mode needs the locks and shared memory of one machine',
+    });
+  }
+}
+
+/** Makes the file with owner-only rights before SQLite does (its -wal and -shm files take the same rights). */
+function prepareFile(file: string): void {
+  const known = lstatSync(file, { throwIfNoEntry: false });
+  if (known?.isSymbolicLink()) {
+    throw new TvdbError('E506', {
+      message: `${file} is a symbolic link`,
+      why: 'two names of one database have two sets of locks',
+      fix: 'Set TVDB_HOME to the directory the real file is in.',
+    });
+  }
+  try {
+    if (known === undefined) closeSync(openSync(file, 'a', 0o600));
+    else if ((known.mode & 0o077) !== 0) chmodSync(file, 0o600);
+  } catch (error) {
+    throw new TvdbError('E506', { message: `${file} cannot be made or protected`, cause: error });
+  }
+}
+
+function refuseOldSqlite(sqlite: BetterSqlite.Database): void {
+  const { version } = sqlite.prepare('SELECT sqlite_version() AS version').get() as { version: string };
+  if (!isSafeSqlite(version)) {
+    throw new TvdbError('E105', {
+      message: `SQLite ${version} is too old; ${LEAST_SQLITE.join('.')} or later is needed`,
+      why: 'older versions can corrupt a database that several processes use',
+      fix: 'Reinstall better-sqlite3.',
+    });
+  }
+}
+
+/** Whether a version text (`3.51.3`) is one that does not corrupt a WAL database shared by several connections. */
+export function isSafeSqlite(version: string): boolean {
+  const parts = version.split('.').map(Number);
+  for (const [index, least] of LEAST_SQLITE.entries()) {
+    const part = parts[index] ?? 0;
+    if (part !== least) return part > least;
+  }
+  return true;
+}
+
+function setUp(sqlite: BetterSqlite.Database): void {
+  const mode = sqlite.pragma('journal_mode = WAL', { simple: true });
+  if (mode !== 'wal') {
+    throw new TvdbError('E506', { message: `The store cannot use a write-ahead log (SQLite chose "${String(mode)}")` });
+  }
+  // FULL: an acknowledged commit survives a power cut. better-sqlite3 defaults to NORMAL in WAL mode.
+  sqlite.pragma('synchronous = FULL');
+  sqlite.pragma('foreign_keys = ON');
+  sqlite.pragma('trusted_schema = OFF');
+  sqlite.pragma('mmap_size = 0');
+  sqlite.pragma('journal_size_limit = 67108864');
+  sqlite.pragma('temp_store = MEMORY');
+}

@@ -1,0 +1,130 @@
+/** The composition root: builds everything once, from the configuration, and releases it in reverse order. */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from './base/clock.ts';
+import type { Ids, Random } from './base/ids.ts';
+import { createLog, type Log } from './base/log.ts';
+import { packageRoot } from './base/package-root.ts';
+import { createScrubber } from './base/scrub.ts';
+import type { Config } from './config/load.ts';
+import type { UploadDeps } from './pipeline/upload.ts';
+import type { PdfPool } from './services/pdf/pool.ts';
+import { createRouter, type Router } from './services/router.ts';
+import { lockTransport } from './services/transport-lock.ts';
+import { openStorage, type Storage } from './storage/local.ts';
+import { localUserId } from './store/meta.ts';
+import { openStore, type Store } from './store/open.ts';
+
+/** What the machine gives; tests pass their own. */
+export interface WorldDeps {
+  clock: Clock;
+  ids: Ids;
+  random: Random;
+  /** `--log-file`: write the log there instead of under the home directory. */
+  logFile?: string | undefined;
+}
+
+export interface World {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly store: Store;
+  readonly storage: Storage;
+  readonly router: Router;
+  readonly userId: string;
+  /** Jobs this process works on at a time. */
+  readonly concurrency: number;
+  /** Everything the pipeline needs. */
+  readonly pipeline: UploadDeps;
+  /** Releases everything, the last made first. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Opens the world. Services and child processes start when they are first used; a status query starts none. */
+export async function openWorld(config: Config, { clock, ids, random, logFile }: WorldDeps): Promise<World> {
+  const { settings, home } = config;
+  const releasers: (() => void | Promise<void>)[] = [];
+  const close = async () => {
+    for (let release = releasers.pop(); release !== undefined; release = releasers.pop()) await release();
+  };
+  try {
+    // This build has no real services, so no connection of this process may leave the machine.
+    releasers.push(lockTransport());
+    const store = openStore({ home, clock });
+    releasers.push(() => store.close());
+    const storage = openStorage(home);
+    const log = createLog({
+      target: logFile === undefined ? { directory: join(home, 'logs') } : { file: logFile },
+      level: settings.LOG_LEVEL,
+      clock,
+      scrub: createScrubber(config.secrets),
+    });
+    const concurrency = settings.WORKER_CONCURRENCY ?? Math.min(8, Math.max(2, availableParallelism()));
+    const pool = lazy(async () => {
+      const { createPdfPool } = await import('./services/pdf/pool.ts');
+      const made = createPdfPool({
+        entry: join(packageRoot(), 'dist', 'pdf-child.js'),
+        clock,
+        size: Math.min(concurrency, availableParallelism()),
+        inspectMs: settings.INSPECT_TIMEOUT,
+        extractMs: settings.PARSE_TIMEOUT,
+        memoryMb: settings.PARSE_MEMORY_MB,
+      });
+      releasers.push(() => made.close());
+      return made;
+    });
+    const router = buildRouter(config, { clock, random, pool });
+    const userId = settings.TVDB_USER_ID ?? (await localUserId(store, ids.uuid()));
+    const inspector: Pick<PdfPool, 'inspect'> = { inspect: async (path, signal) => (await pool()).inspect(path, signal) };
+    const pipeline: UploadDeps = { store, storage, router, settings, clock, ids, random, log, userId, inspector };
+    return { config, clock, ids, log, store, storage, router, userId, concurrency, pipeline, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function buildRouter({ settings }: Config, { clock, random, pool }: Pick<WorldDeps, 'clock' | 'random'> & { pool: () => Promise<PdfPool> }): Router {
+  return createRouter({
+    keys: { llamaparse: settings.LLAMAPARSE_API_KEY ?? settings.LLAMA_CLOUD_API_KEY, openai: settings.OPENAI_API_KEY },
+    parse: {
+      mock: lazy(async () => {
+        const { createMockParse } = await import('./services/parse/mock.ts');
+        return createMockParse({
+          pool: { extract: async (...task) => (await pool()).extract(...task) },
+          clock,
+          random,
+          latencyMs: settings.MOCK_PARSE_LATENCY,
+          perPageLatencyMs: settings.MOCK_PARSE_PAGE_LATENCY,
+          failureRate: settings.MOCK_PARSE_FAILURE_RATE,
+        });
+      }),
+    },
+    embed: {
+      mock: lazy(async () => {
+        const [{ createMockEmbed }, { loadTokenizer }] = await Promise.all([
+          import('./services/embed/mock.ts'),
+          import('./domain/tokens.ts'),
+        ]);
+        const tokenizer = await loadTokenizer();
+        return createMockEmbed({
+          clock,
+          random,
+          latencyMs: settings.MOCK_EMBED_LATENCY,
+          failureRate: settings.MOCK_EMBED_FAILURE_RATE,
+          countTokens: (text) => tokenizer.count(text),
+        });
+      }),
+    },
+  });
+}
+
+/** Runs `make` at the first call and gives everybody the same result. */
+function lazy<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

@@ -1,0 +1,21 @@
+/** Builds dist/ once before the tests that start the real binary, unless it is newer than every source. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+
+function newest(directory: string): number {
+  return Math.max(
+    0,
+    ...readdirSync(directory, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => statSync(`${entry.parentPath}/${entry.name}`).mtimeMs),
+  );
+}
+
+export function setup(): void {
+  const built = statSync('dist/main.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (built <= Math.max(newest('src'), statSync('.rolldown.config.mjs').mtimeMs)) {
+    execFileSync(process.execPath, ['node_modules/rolldown/bin/cli.mjs', '-c', '.rolldown.config.mjs', '--log-level', 'warn'], {
+      stdio: 'inherit',
+    });
+  }
+}
