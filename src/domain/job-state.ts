@@ -154,10 +154,12 @@ export function stepOf(status: JobStatus): Step {
   return STEP_OF[status];
 }
 
+/** Whether nothing moves a job on from here by itself. */
 export function isEnded(status: JobStatus): status is EndedStatus {
   return (ENDED_STATUSES as readonly string[]).includes(status);
 }
 
+/** Whether only `tvdb retry` moves a job on from here. */
 export function isFailed(status: JobStatus): status is FailedStatus {
   return (FAILED_STATUSES as readonly string[]).includes(status);
 }

@@ -4,7 +4,7 @@ import { reach } from '../base/fault.ts';
 import { sha256 } from '../base/hash.ts';
 import { chunkId } from '../base/ids.ts';
 import type { Settings } from '../config/variables.ts';
-import { CHUNKER_NAME, type ChunkOptions, chunk, chunkerVersion } from '../domain/chunker.ts';
+import { type Chunk, CHUNKER_NAME, type ChunkOptions, chunkerVersion, chunks as chunksOf } from '../domain/chunker.ts';
 import { loadTokenizer } from '../domain/tokens.ts';
 import { putChunkBuffer } from '../store/chunks.ts';
 import { pageStartsOf, parseById } from '../store/parses.ts';
@@ -25,6 +25,9 @@ export function chunkerKey(options: ChunkOptions): string {
   return `${CHUNKER_NAME}@${chunkerVersion(options)}`;
 }
 
+/** Chunks cut between two turns of the event loop: about 10 ms of work. */
+const CHUNKS_BETWEEN_BREATHS = 20;
+
 export const startChunking: Stage = async () => ({ kind: 'move', to: 'chunking', event: { code: 'CHUNKING_STARTED' } });
 
 export const chunkMarkdown: Stage = async (job, { store, settings }) => {
@@ -33,7 +36,13 @@ export const chunkMarkdown: Stage = async (job, { store, settings }) => {
   const options = chunkOptions(settings);
   const version = chunkerVersion(options);
   const tokenizer = await loadTokenizer();
-  const chunks = chunk(parse.markdown, pageStartsOf(parse), options, tokenizer).map((one) => ({
+  const cut: Chunk[] = [];
+  for await (const one of chunksOf(parse.markdown, pageStartsOf(parse), options, tokenizer)) {
+    cut.push(one);
+    // Heartbeats and the answers of services must not wait for a long document.
+    if (cut.length % CHUNKS_BETWEEN_BREATHS === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const chunks = cut.map((one) => ({
     ...one,
     chunkId: chunkId(parse.parse_id, CHUNKER_NAME, version, one.ord),
     chunkSha: sha256(one.text),

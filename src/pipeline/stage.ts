@@ -64,6 +64,7 @@ export interface Progress {
   embeds_done: number;
 }
 
+/** The counts of a job; those not known yet are zero. */
 export function progressOf(job: Pick<JobRow, 'progress'>): Progress {
   return { pages: 0, chunks_total: 0, chunks_done: 0, embeds_total: 0, embeds_done: 0, ...(JSON.parse(job.progress) as Partial<Progress>) };
 }

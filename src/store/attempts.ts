@@ -59,6 +59,7 @@ export async function latestAttempt(db: Db, jobId: string, service: AttemptRow['
     .executeTakeFirst();
 }
 
+/** Every attempt of a job, oldest first. */
 export async function attemptsOfJob(db: Db, jobId: string): Promise<AttemptRow[]> {
   return db.selectFrom('attempts').selectAll().where('job_id', '=', jobId).orderBy('started_at').execute();
 }

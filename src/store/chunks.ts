@@ -59,6 +59,7 @@ export async function chunksWithoutVector(db: Db, jobId: string, space: string, 
     .execute();
 }
 
+/** The buffered chunks of a job, in order. */
 export async function bufferedChunks(db: Db, jobId: string): Promise<BufferedChunk[]> {
   return db.selectFrom('chunk_buffer').selectAll().where('job_id', '=', jobId).orderBy('chunk_ord').execute();
 }
@@ -91,6 +92,7 @@ export async function addBufferedVectors(
   }
 }
 
+/** The buffered vectors of a job in one space. */
 export async function bufferedVectors(db: Db, jobId: string, space: string) {
   return db
     .selectFrom('vector_buffer')

@@ -12,10 +12,12 @@ export async function documentBySha(db: Db, userId: string, sha256: string): Pro
     .executeTakeFirst();
 }
 
+/** A document, or `undefined` when there is none (any more). */
 export async function documentById(db: Db, documentId: string): Promise<DocumentRow | undefined> {
   return db.selectFrom('documents').selectAll().where('document_id', '=', documentId).executeTakeFirst();
 }
 
+/** Makes the row of a document; its bytes must be stored already. */
 export async function insertDocument(trx: Trx, row: DocumentRow): Promise<void> {
   await trx.insertInto('documents').values(row).execute();
 }
@@ -56,6 +58,7 @@ export async function earlierVersions(db: Db, document: DocumentRow): Promise<st
   return rows.map((row) => row.document_id);
 }
 
+/** Says that a newer version has taken the place of these documents. */
 export async function markSuperseded(trx: Trx, documentIds: readonly string[], by: string): Promise<void> {
   await trx.updateTable('documents').set({ superseded_by: by }).where('document_id', 'in', documentIds).execute();
 }

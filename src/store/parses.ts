@@ -41,14 +41,17 @@ export async function setMarkdown(
     .execute();
 }
 
+/** A stored parse, or `undefined`. */
 export async function parseById(db: Db, parseId: string): Promise<ParseRow | undefined> {
   return db.selectFrom('parses').selectAll().where('parse_id', '=', parseId).executeTakeFirst();
 }
 
+/** The pages of a parse as the service gave them. */
 export function pagesOf(row: ParseRow): ParsedPage[] {
   return JSON.parse(row.pages) as ParsedPage[];
 }
 
+/** Where each page begins; empty before validation. */
 export function pageStartsOf(row: ParseRow): PageStart[] {
   return row.page_starts === null ? [] : (JSON.parse(row.page_starts) as PageStart[]);
 }

@@ -3,6 +3,7 @@ import type { ServiceMode } from '../domain/service-mode.ts';
 import type { Db, Trx } from './open.ts';
 import type { JobRow } from './schema.ts';
 
+/** Opens a run. */
 export async function startRun(
   trx: Trx,
   run: { runId: string; command: string; mode: ServiceMode | null; now: number },
@@ -13,6 +14,7 @@ export async function startRun(
     .execute();
 }
 
+/** Closes a run with its exit code. */
 export async function endRun(trx: Trx, run: { runId: string; now: number; exitCode: number }): Promise<void> {
   await trx.updateTable('runs').set({ ended_at: run.now, exit_code: run.exitCode }).where('run_id', '=', run.runId).execute();
 }

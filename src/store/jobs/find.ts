@@ -39,10 +39,12 @@ export async function matchIds(db: Db, prefix: string, kinds: readonly IdKind[],
   return exact.length > 0 ? exact : matches;
 }
 
+/** A job by its full id. */
 export async function jobById(db: Db, jobId: string): Promise<JobRow | undefined> {
   return db.selectFrom('upload_jobs').selectAll().where('job_id', '=', jobId).executeTakeFirst();
 }
 
+/** The jobs of a document, newest first. */
 export async function jobsOfDocument(db: Db, documentId: string): Promise<JobRow[]> {
   return db
     .selectFrom('upload_jobs')
@@ -68,8 +70,8 @@ export async function completeJob(
     .executeTakeFirst();
 }
 
-/** A job with the display name of its document (`null` once that was deleted). */
-export type ListedJob = JobRow & { filename: string | null };
+/** A job with the display name of its document and where it came from (`null` once that was deleted). */
+export type ListedJob = JobRow & { filename: string | null; source_path: string | null };
 
 export interface JobFilter {
   jobIds?: readonly string[] | undefined;
@@ -84,11 +86,12 @@ export async function listJobs(db: Db, { jobIds, failedOnly, since, limit }: Job
     .selectFrom('upload_jobs as j')
     .leftJoin('documents as d', 'd.document_id', 'j.document_id')
     .selectAll('j')
-    .select('d.filename')
+    .select(['d.filename', 'd.source_path'])
     .orderBy('j.created_at', 'desc')
     .orderBy('j.job_id')
     .limit(limit);
-  if (jobIds !== undefined) query = query.where('j.job_id', 'in', jobIds);
+  // One parameter for any number of ids: a run may cover more jobs than SQLite takes parameters.
+  if (jobIds !== undefined) query = query.where('j.job_id', 'in', sql<string>`(SELECT value FROM json_each(${JSON.stringify(jobIds)}))`);
   if (failedOnly === true) query = query.where('j.status', 'in', FAILED_STATUSES);
   if (since !== undefined) query = query.where('j.created_at', '>=', since);
   return query.execute();

@@ -1,0 +1,101 @@
+/** One job as every command shows it: its status word, its place among the five steps, its cost, its JSON form. */
+import { iso } from '../../base/clock.ts';
+import type { StoredError } from '../../base/errors.ts';
+import { isEnded, isFailed, STEPS, stepOf } from '../../domain/job-state.ts';
+import type { ListedJob } from '../../store/jobs/find.ts';
+import type { JobRow } from '../../store/schema.ts';
+import type { StatusWord } from '../ui/text.ts';
+
+/** What a job's row alone does not say. */
+export interface JobSurroundings {
+  readonly now: number;
+  /** Workers whose process is gone: what they hold is up for takeover. */
+  readonly deadWorkers: readonly string[];
+  /** Jobs that used a paid service. Their cost is unknown, because this build keeps no price ledger. */
+  readonly withRealRequests: ReadonlySet<string>;
+}
+
+/** Whether a living worker has the job in hand. */
+export function isHeld(job: JobRow, { now, deadWorkers }: Pick<JobSurroundings, 'now' | 'deadWorkers'>): boolean {
+  return job.lease_owner !== null && (job.lease_until ?? 0) > now && !deadWorkers.includes(job.lease_owner);
+}
+
+/** `warn` is complete with a fallback; `skip` is a duplicate or cancelled. */
+export function jobWord(job: JobRow, around: Pick<JobSurroundings, 'now' | 'deadWorkers'>): StatusWord {
+  if (job.status === 'complete') return job.fallback_triggered === 1 ? 'warn' : 'ok';
+  if (isFailed(job.status)) return 'fail';
+  if (isEnded(job.status)) return 'skip';
+  return isHeld(job, around) ? 'run' : 'wait';
+}
+
+/** Time from the first claim to the end; `null` while the job is not ended or was never worked on. */
+export function processingMs(job: JobRow): number | null {
+  if (!isEnded(job.status) || job.processing_started_at === null) return null;
+  return Math.max(0, (job.processing_completed_at ?? job.updated_at) - job.processing_started_at);
+}
+
+/** Nano-USD: mock work is free, the price of real work is not known here. */
+export function jobCost(job: JobRow, { withRealRequests }: Pick<JobSurroundings, 'withRealRequests'>): number | null {
+  return withRealRequests.has(job.job_id) ? null : 0;
+}
+
+/** Money as JSON has it: the exact integer and a number for people. */
+export function moneyJson(nano: number | null): { nano_usd: number | null; usd: number | null } {
+  return { nano_usd: nano, usd: nano === null ? null : nano / 1e9 };
+}
+
+/** 1 to 5. */
+export function stepNumber(job: JobRow): number {
+  return STEPS.indexOf(stepOf(job.status)) + 1;
+}
+
+export function lastError(job: JobRow): StoredError | null {
+  return job.last_error === null ? null : (JSON.parse(job.last_error) as StoredError);
+}
+
+/** Why a job rests, as a sentence without its end time; `null` when it does not. */
+export function parkText(job: JobRow): string | null {
+  return job.park_reason === null ? null : (job.park_note ?? PARK_TEXTS[job.park_reason]);
+}
+
+/** What each reason to rest means. */
+export const PARK_TEXTS: Readonly<Record<NonNullable<JobRow['park_reason']>, string>> = {
+  awaiting_result: 'waiting for the parse service',
+  retry: 'trying again after a failure',
+  rate_limit: 'a service is limiting requests',
+  service_unavailable: 'no service may be used',
+  budget: 'the budget is used up',
+  unknown_outcome: 'it is not known whether a request arrived',
+  maintenance: 'maintenance',
+  held_by_user: 'held until you act',
+};
+
+/** The JSON form of a job, without what only `trace` adds. */
+export function jobJson(job: ListedJob, around: JobSurroundings): Record<string, unknown> {
+  const error = lastError(job);
+  return {
+    job_id: job.job_id,
+    document_id: job.document_id,
+    correlation_id: job.correlation_id,
+    run_id: job.run_id,
+    status: job.status,
+    state: jobWord(job, around),
+    stage: stepOf(job.status),
+    stage_index: stepNumber(job),
+    stages: STEPS.length,
+    filename: job.filename,
+    path: job.source_path,
+    service_mode: job.service_mode,
+    fallback: job.fallback_triggered === 1,
+    created_at: iso(job.created_at),
+    started_at: iso(job.processing_started_at),
+    ended_at: iso(job.processing_completed_at),
+    ms: processingMs(job),
+    ...moneyJson(jobCost(job, around)),
+    tries: job.retry_count,
+    parked: job.park_reason === null ? null : { reason: job.park_reason, until: iso(job.run_after), note: job.park_note },
+    duplicate_of: job.duplicate_of,
+    error_code: error?.code ?? null,
+    error: error === null ? null : error.message,
+  };
+}

@@ -1,0 +1,44 @@
+/** Everything of the process that `main` touches, so that tests can run it inside their own process. */
+import { isatty } from 'node:tty';
+import { type Clock, systemClock } from '../base/clock.ts';
+import type { Ids, Random } from '../base/ids.ts';
+
+export interface Io {
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly stdinIsTty: boolean;
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly random: Random;
+  /** Emits SIGINT, SIGTERM, SIGHUP and uncaughtException. */
+  readonly signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
+  /** Ends the process at once; only for the second Ctrl-C and work that does not let go. */
+  exit(code: number): void;
+}
+
+/** The real process. */
+export function processIo(): Io {
+  const env = { ...process.env };
+  // Node prints a warning of its own when it finds both; NO_COLOR wins here as it does in the screen.
+  if ((env.NO_COLOR ?? '') !== '') delete process.env.FORCE_COLOR;
+  return {
+    // Touching process.stdin opens it; most commands never read it.
+    get stdin() {
+      return process.stdin;
+    },
+    stdinIsTty: isatty(0),
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env,
+    cwd: process.cwd(),
+    clock: systemClock,
+    // The global, because loading node:crypto costs every start 4 ms and most commands make no id.
+    ids: { uuid: () => globalThis.crypto.randomUUID() },
+    random: Math.random,
+    signals: process,
+    exit: (code) => process.exit(code),
+  };
+}

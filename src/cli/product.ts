@@ -1,0 +1,21 @@
+/** What `main` is made of besides the terminal: the commands and the ways to load the rest, each only when it is needed. */
+import type { Config, LoadOptions } from '../config/load.ts';
+import type { World, WorldDeps } from '../world.ts';
+import type { CommandDefinition, IdSuggestion } from './command.ts';
+import { COMMANDS } from './commands/index.ts';
+
+export interface Product {
+  readonly commands: readonly CommandDefinition[];
+  loadConfig(options: LoadOptions): Promise<Config>;
+  openWorld(config: Config, deps: WorldDeps): Promise<World>;
+  /** Ids of the local store that begin with `prefix`, for completion. Must not create a store. */
+  completeIds(prefix: string, config: Config): Promise<readonly IdSuggestion[]>;
+}
+
+/** The tool as it ships. */
+export const PRODUCT: Product = {
+  commands: COMMANDS,
+  loadConfig: async (options) => (await import('../config/load.ts')).loadConfig(options),
+  openWorld: async (config, deps) => (await import('../world.ts')).openWorld(config, deps),
+  completeIds: async () => [],
+};
