@@ -34,13 +34,13 @@ export function keepLeases(deps: PipelineDeps, workerId: string, onEvent: OnEven
   };
   const sweep = async () => {
     for (;;) {
+      await clock.sleep(settings.HEARTBEAT_INTERVAL / 2, stopping.signal);
       try {
         await takeBackLeases(deps, onEvent);
       } catch (error) {
         // The heartbeat decides whether the store is lost; a missed sweep is made up for by the next.
         deps.log('warn', 'sweep failed', { error: String(error) });
       }
-      await clock.sleep(settings.HEARTBEAT_INTERVAL / 2, stopping.signal);
     }
   };
   const ended = [beat(), sweep()].map((duty) => duty.catch(() => {}));

@@ -9,7 +9,7 @@ import { type ClaimScope, claimJob, type Outlook, outlook } from '../store/jobs/
 import { releaseJob } from '../store/jobs/park.ts';
 import type { JobRow } from '../store/schema.ts';
 import { registerWorker, removeWorker, thisProcess } from '../store/workers.ts';
-import { keepLeases } from './lease-keeper.ts';
+import { keepLeases, takeBackLeases } from './lease-keeper.ts';
 import type { PipelineDeps } from './stage.ts';
 import { type OnEvent, runStep, type StepSignals } from './step.ts';
 
@@ -41,6 +41,8 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   const { store, clock, ids } = deps;
   const workerId = ids.uuid();
   await store.write((trx) => registerWorker(trx, workerId, thisProcess(), clock.now()));
+  // Start-up assumes that the last process was killed in the middle: its jobs are free before the first look at the queue.
+  await takeBackLeases(deps, options.onEvent);
   const failure = new AbortController();
   const abort = AbortSignal.any([options.signals.abort, failure.signal]);
   const keeper = keepLeases(deps, workerId, options.onEvent, failure);

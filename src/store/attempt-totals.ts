@@ -1,6 +1,6 @@
 /** Sums over the requests that left for a service: how many, how much was asked for, by whom and when. */
 import { sql } from 'kysely';
-import type { Origin, ServiceMode } from '../domain/service-mode.ts';
+import type { Origin } from '../domain/service-mode.ts';
 import type { Db } from './open.ts';
 import type { AttemptRow } from './schema.ts';
 

@@ -4,6 +4,8 @@ import { countTokens } from 'gpt-tokenizer/encoding/cl100k_base';
 import { describe, expect, it } from 'vitest';
 import { insidePair, loadTokenizer, runCuts } from '../../src/domain/tokens.ts';
 
+fc.configureGlobal({ seed: 20261123 });
+
 const tokenizer = await loadTokenizer();
 
 describe('count', () => {

@@ -173,7 +173,7 @@ describe('a pool of PDF children', () => {
     expect(environment).toHaveProperty('PATH');
   });
 
-  it('keeps its parent alive only while it works', async () => {
+  it('keeps its parent alive while it works or is being closed, and not while it is idle', async () => {
     const child = misbehavingChild();
     const one = pool({ entry: child.entry });
     const processes = () => process.getActiveResourcesInfo().filter((name) => name === 'ProcessWrap').length;
@@ -185,6 +185,10 @@ describe('a pool of PDF children', () => {
     stop.abort();
     await busy;
     await one.inspect('next', never);
+    expect(processes()).toBe(before);
+    const closed = one.close();
+    expect(processes()).toBeGreaterThan(before);
+    await closed;
     expect(processes()).toBe(before);
   });
 });

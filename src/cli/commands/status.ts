@@ -7,6 +7,8 @@ import { jobWord } from './job-view.ts';
 import type { StatusAnswer, StatusRequest } from './status-answer.ts';
 
 const DEFAULT_INTERVAL_MS = 2_000;
+/** Looking more often costs a processor and shows nothing new. */
+const LEAST_INTERVAL_MS = 100;
 const DEFAULT_LIMIT = 20;
 
 export const statusCommand = defineCommand({
@@ -44,7 +46,7 @@ export const statusCommand = defineCommand({
       limit: options.limit ?? DEFAULT_LIMIT,
     };
     const look = () => statusAnswer(world, request);
-    const answer = options.watch ? await watched(look, ctx, { named, interval: options.interval ?? DEFAULT_INTERVAL_MS }) : await look();
+    const answer = options.watch ? await watched(look, ctx, { named, interval: Math.max(LEAST_INTERVAL_MS, options.interval ?? DEFAULT_INTERVAL_MS) }) : await look();
     const result = await toResult(answer, ctx, named);
     // The rows of a watch in a pipe are out already.
     const plain = options.watch ? { plain: () => [] } : {};

@@ -154,8 +154,7 @@ export function createPdfPool(options: PdfPoolOptions): PdfPool {
     async close() {
       closed = true;
       for (const { reject } of queue.splice(0)) reject(poolClosed());
-      for (const reader of readers) reader.kill();
-      await Promise.all([...readers].map((reader) => reader.gone));
+      await Promise.all([...readers].map((reader) => reader.end()));
     },
   };
 }

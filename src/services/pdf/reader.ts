@@ -114,7 +114,14 @@ export class Reader {
     }
   }
 
-  /** Ends the child at once. */
+  /** Ends the child and resolves when it is gone; until then it keeps the parent alive, which would else end in mid-wait. */
+  async end(): Promise<void> {
+    this.kill();
+    if (this.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null) this.child.ref();
+    await this.gone;
+  }
+
+  /** Ends the child at once, without waiting for it. */
   kill(): void {
     this.alive = false;
     this.child.kill('SIGKILL');

@@ -1,0 +1,223 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { TvdbError } from '../../src/base/errors.ts';
+import { sha256 } from '../../src/base/hash.ts';
+import { storageUri } from '../../src/storage/local.ts';
+import { eventsOfJob } from '../../src/store/events.ts';
+import { moveJob } from '../../src/store/jobs/move.ts';
+import { memoryEmbedder, memoryParser, passing, pipeline, SPACE } from './harness.ts';
+
+describe('a document on its way through the pipeline', () => {
+  it('visits every status in order, under one correlation id, and ends searchable', async () => {
+    const line = pipeline();
+    const { job, state } = await line.upload('one');
+    expect(state).toBe('accepted');
+    expect((await line.drain()).stoppedBy).toBe('drained');
+    const events = await eventsOfJob(line.store.db, job.job_id);
+    expect(events.filter((event) => event.from_status !== event.to_status).map((event) => event.to_status)).toEqual([
+      'uploaded',
+      'parse_queued',
+      'parsed',
+      'parse_validated',
+      'chunking',
+      'chunks_stored',
+      'embedding_queued',
+      'embedding_in_progress',
+      'embeddings_stored',
+      'complete',
+    ]);
+    expect(new Set(events.map((event) => event.correlation_id))).toEqual(new Set([job.correlation_id]));
+    const [after] = await line.jobs();
+    expect(after).toMatchObject({ status: 'complete', embedding_space: SPACE, parse_origin: 'mock', embed_origin: 'mock', lease_owner: null });
+    const rows = await line.rows();
+    expect(rows).toMatchObject({ chunkBuffer: 0, vectorBuffer: 0, workers: 0 });
+    expect(rows.vectors).toBe(rows.chunks);
+    expect(rows.bits).toBe(rows.chunks);
+    expect(rows.chunks).toBeGreaterThan(0);
+  });
+
+  it('leaves its markdown in storage, whole and under its hash', async () => {
+    const line = pipeline();
+    const { job, document } = await line.upload('one');
+    await line.drain();
+    const uri = storageUri({ bucket: 'parsed', userId: job.user_id, documentId: document.document_id, ext: 'md' });
+    const markdown = readFileSync(line.deps.storage.pathOf(uri), 'utf8');
+    expect(markdown).toContain('Text of page 3');
+    expect((await line.jobs())[0]).toMatchObject({ parsed_path: uri, parsed_sha256: sha256(markdown) });
+  });
+
+  it('is a duplicate the second time, and done again with --force under the same ids', async () => {
+    const line = pipeline();
+    const first = await line.upload('one');
+    await line.drain();
+    const before = await line.rows();
+    const second = await line.upload('one');
+    expect(second).toMatchObject({ state: 'duplicate', job: { status: 'duplicate', duplicate_of: first.job.job_id } });
+    expect(second.document.document_id).toBe(first.document.document_id);
+    const third = await line.upload('one', { force: true });
+    expect(third.state).toBe('accepted');
+    await line.drain();
+    expect(await line.rows()).toEqual(before);
+  });
+
+  it('is attached to when it is uploaded again while in flight (T06)', async () => {
+    const line = pipeline();
+    const first = await line.upload('one', { runId: 'run-1' });
+    const second = await line.upload('one', { runId: 'run-2' });
+    expect(second).toMatchObject({ state: 'attached', job: { job_id: first.job.job_id } });
+    await line.drain({ scope: { runId: 'run-2' } });
+    expect((await line.jobs()).map((job) => job.status)).toEqual(['complete']);
+  });
+
+  it('replaces the earlier version of its path only when it is complete', async () => {
+    let fail = false;
+    const embedder = memoryEmbedder();
+    const flaky = { ...embedder, embed: (...args: Parameters<typeof embedder.embed>) => (fail ? Promise.reject(new TvdbError('E418', { message: 'bad' })) : embedder.embed(...args)) };
+    const line = pipeline({ embedder: flaky });
+    const old = await line.upload('old', { path: '/a/file.pdf' });
+    await line.drain();
+    fail = true;
+    const broken = await line.upload('new', { path: '/a/file.pdf' });
+    await line.drain();
+    const searchable = async () => [...new Set((await line.store.db.selectFrom('vectors').select('document_id').execute()).map((row) => row.document_id))];
+    expect(await searchable()).toEqual([old.document.document_id]);
+    fail = false;
+    await line.upload('newer', { path: '/a/file.pdf' }).then(({ document }) => expect(document.document_id).not.toBe(broken.document.document_id));
+    await line.drain();
+    expect(await searchable()).toHaveLength(1);
+    expect(await searchable()).not.toContain(old.document.document_id);
+    const again = await line.upload('old', { path: '/a/file.pdf' });
+    expect(again.state).toBe('accepted');
+    await line.drain();
+    expect(await searchable()).toEqual([old.document.document_id]);
+  });
+
+  it('keeps both versions with --keep-old', async () => {
+    const line = pipeline();
+    await line.upload('old', { path: '/a/file.pdf' });
+    await line.drain();
+    await line.upload('new', { path: '/a/file.pdf', keepOld: true });
+    await line.drain();
+    const documents = await line.store.db.selectFrom('vectors').select('document_id').distinct().execute();
+    expect(documents).toHaveLength(2);
+  });
+});
+
+describe('failures', () => {
+  it('are tried again up to the bound, then end the job with the error of the last try', async () => {
+    const parser = memoryParser({
+      submit: () => Promise.reject(passing('the parser is busy')),
+    });
+    const line = pipeline({ parser, settings: { MAX_RETRIES: 2 } });
+    const { job } = await line.upload('one');
+    await line.drain();
+    const events = await eventsOfJob(line.store.db, job.job_id);
+    const codes = events.map((event) => event.code);
+    expect(codes.filter((code) => code === 'PARSE_INTENT')).toHaveLength(3);
+    expect(codes.at(-1)).toBe('FAILED');
+    const [after] = await line.jobs();
+    expect(after).toMatchObject({ status: 'failed_parse', lease_owner: null });
+    expect(JSON.parse(after?.last_error ?? '')).toMatchObject({ code: 'TVDB-E306', message: 'the parser is busy' });
+  });
+
+  it('that cannot pass end the job at once', async () => {
+    const parser = memoryParser({ poll: async () => ({ state: 'failed', error: new TvdbError('E404', { message: 'locked' }) }) });
+    const line = pipeline({ parser });
+    await line.upload('one');
+    await line.drain();
+    expect((await line.jobs())[0]).toMatchObject({ status: 'failed_parse', retry_count: 0 });
+  });
+
+  it.each([
+    ['too few vectors', async () => ({ vectors: [], tokensBilled: 0, model: 'm' })],
+    ['a vector that is not finite', async (texts: readonly string[]) => ({ vectors: texts.map(() => new Float32Array(8).fill(Number.NaN)), tokensBilled: 0, model: 'm' })],
+    ['a zero vector', async (texts: readonly string[]) => ({ vectors: texts.map(() => new Float32Array(8)), tokensBilled: 0, model: 'm' })],
+    ['vectors of another size', async (texts: readonly string[]) => ({ vectors: texts.map(() => new Float32Array([1])), tokensBilled: 0, model: 'm' })],
+  ])('of the embedder are caught before anything is stored: %s', async (_, embed) => {
+    const line = pipeline({ embedder: memoryEmbedder({ embed }) });
+    await line.upload('one');
+    await line.drain();
+    expect((await line.jobs())[0]).toMatchObject({ status: 'failed_embedding' });
+    expect(await line.rows()).toMatchObject({ vectorBuffer: 0, vectors: 0 });
+  });
+
+  it('of one document leave the others alone', async () => {
+    const parser = memoryParser();
+    const submit = parser.submit;
+    let bad = '';
+    parser.submit = (request, ...rest) => (request.documentId === bad ? Promise.reject(new TvdbError('E405', { message: 'damaged' })) : submit(request, ...rest));
+    const line = pipeline({ parser });
+    const documents = [];
+    for (const content of ['a', 'b', 'c']) documents.push((await line.upload(content)).document.document_id);
+    bad = documents[1] ?? '';
+    await line.drain();
+    expect((await line.jobs()).map((job) => job.status).sort()).toEqual(['complete', 'complete', 'failed_parse']);
+  });
+
+  it('a parse without all its pages does not pass as complete', async () => {
+    const parser = memoryParser({ fetchResult: async () => ({ pages: [{ number: 1, markdown: 'x' }, { number: 2, error: 'unreadable' }], creditsBilled: 0 }) });
+    const line = pipeline({ parser });
+    await line.upload('one');
+    await line.drain();
+    const [job] = await line.jobs();
+    expect(job?.status).toBe('failed_parse');
+    expect(JSON.parse(job?.last_error ?? '')).toMatchObject({ code: 'TVDB-E419', why: 'pages 2, 3' });
+  });
+});
+
+describe('a worker', () => {
+  it('writes nothing more to a job that the user cancelled meanwhile', async () => {
+    const embedder = memoryEmbedder();
+    const line = pipeline({
+      embedder: {
+        ...embedder,
+        async embed(...args) {
+          const [job] = await line.jobs();
+          if (job !== undefined && job.status !== 'cancelled') {
+            await line.store.write((trx) =>
+              moveJob(trx, { jobId: job.job_id, from: job.status, to: 'cancelled', fence: job.fence, now: 1, takeOver: true }),
+            );
+          }
+          return embedder.embed(...args);
+        },
+      },
+    });
+    await line.upload('one');
+    await line.drain();
+    expect((await line.jobs())[0]?.status).toBe('cancelled');
+    expect(await line.rows()).toMatchObject({ vectors: 0, vectorBuffer: 0 });
+  });
+
+  it('gives its jobs back when asked to stop, and the next one finishes without parsing again', async () => {
+    const parser = memoryParser();
+    const embedder = memoryEmbedder();
+    const line = pipeline({
+      parser,
+      embedder: {
+        ...embedder,
+        async embed(...args) {
+          line.signals.stopping.abort();
+          return embedder.embed(...args);
+        },
+      },
+    });
+    await line.upload('one', { pages: 30 });
+    expect((await line.drain()).stoppedBy).toBe('stopped');
+    expect((await line.jobs())[0]).toMatchObject({ lease_owner: null, park_reason: null });
+    const next = pipeline({ home: line.home, seed: 2, parser });
+    await next.drain();
+    expect((await next.jobs())[0]?.status).toBe('complete');
+    expect(parser.submits).toHaveLength(1);
+  });
+
+  it('stops with E501 and keeps its job claimable when the store stays locked', async () => {
+    const line = pipeline();
+    await line.upload('one');
+    const broken = { ...line.deps, store: { ...line.store, write: () => Promise.reject(new TvdbError('E501', { message: 'busy' })) } };
+    const { work } = await import('../../src/pipeline/worker.ts');
+    const signals = { abort: new AbortController().signal, stopping: new AbortController().signal };
+    await expect(work(broken, { concurrency: 1, until: 'drain', waitForOthers: false, onEvent: () => {}, signals })).rejects.toMatchObject({ code: 'E501' });
+    await line.drain();
+    expect((await line.jobs())[0]?.status).toBe('complete');
+  });
+});
