@@ -17,7 +17,13 @@ export const DEFAULT_CHUNK_OPTIONS: ChunkOptions = { targetTokens: 400, maxToken
 export function checkedChunkOptions(options: ChunkOptions): ChunkOptions {
   const { targetTokens, maxTokens, overlapTokens } = options;
   const whole = [targetTokens, maxTokens, overlapTokens].every(Number.isSafeInteger);
-  if (whole && targetTokens >= 32 && maxTokens >= targetTokens && overlapTokens >= 0 && overlapTokens * 2 <= targetTokens) {
+  if (
+    whole &&
+    targetTokens >= 32 &&
+    maxTokens >= targetTokens &&
+    overlapTokens >= 0 &&
+    overlapTokens * 2 <= targetTokens
+  ) {
     return options;
   }
   throw new TvdbError('E103', {

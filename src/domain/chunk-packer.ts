@@ -125,7 +125,8 @@ class Packer {
     if (this.page(unit) !== this.page(last) && fresh >= targetTokens / 8) return true;
     if (!unit.heading) return false;
     if (fresh >= targetTokens / 4) return true;
-    if (fresh < targetTokens / 8 && !this.open.some((part) => part.heading) && !this.restOfHeld(this.open)) return false;
+    if (fresh < targetTokens / 8 && !this.open.some((part) => part.heading) && !this.restOfHeld(this.open))
+      return false;
     const path = headingPath(this.open, targetTokens / 8);
     return path.length === 0 || path[0] !== unit.section.path[0];
   }
@@ -146,7 +147,8 @@ class Packer {
     while (this.count(renderUnits(this.source, units)) > maxTokens) {
       const [last] = units.splice(-1);
       if (last === undefined) break;
-      const parts = units.length > 0 ? undefined : this.cutter.split(last, Math.floor(Math.min(last.tokens, maxTokens) / 2));
+      const parts =
+        units.length > 0 ? undefined : this.cutter.split(last, Math.floor(Math.min(last.tokens, maxTokens) / 2));
       if (parts === undefined) back.unshift(last);
       else {
         this.putBack(back);

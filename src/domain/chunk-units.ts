@@ -2,6 +2,7 @@
 import type { Block, Range } from './markdown-blocks.ts';
 import type { PageStart } from './markdown.ts';
 import { type Count, type Piece, splitText, tokensWithin } from './split-text.ts';
+import { insidePair } from './tokens.ts';
 
 /** What every piece of a divided table or code block needs around it to be one again. */
 export interface Wrap extends Range {
@@ -102,19 +103,31 @@ export class UnitCutter {
     if (block.kind === 'container') {
       for (const child of block.children) yield* this.blockUnits(child, section);
     } else if (block.kind === 'table') {
-      yield* this.rows(block, section, limit, {
-        ...range(block),
-        before: `${this.source.slice(block.start, block.body).trimEnd()}\n`,
-        after: '',
-        tokens: 0,
-      }, block.body);
+      yield* this.rows(
+        block,
+        section,
+        limit,
+        {
+          ...range(block),
+          before: `${this.source.slice(block.start, block.body).trimEnd()}\n`,
+          after: '',
+          tokens: 0,
+        },
+        block.body,
+      );
     } else if (block.kind === 'fence') {
-      yield* this.rows(block, section, limit, {
-        ...range(block),
-        before: `${block.open}\n`,
-        after: `\n${block.close}`,
-        tokens: 0,
-      }, Math.min(this.lineEnd(block.start, block.end) + 1, block.end));
+      yield* this.rows(
+        block,
+        section,
+        limit,
+        {
+          ...range(block),
+          before: `${block.open}\n`,
+          after: `\n${block.close}`,
+          tokens: 0,
+        },
+        Math.min(this.lineEnd(block.start, block.end) + 1, block.end),
+      );
     } else {
       for (const part of this.byPage(block)) yield* this.textUnits(part, section, limit, true);
     }
@@ -156,7 +169,8 @@ export class UnitCutter {
   private *byPage(block: Range): Generator<Range> {
     let start = block.start;
     for (let page = this.pageIndex(start) + 1; page < this.pageStarts.length; page += 1) {
-      const end = this.pageStarts[page]?.start ?? block.end;
+      let end = this.pageStarts[page]?.start ?? block.end;
+      if (insidePair(this.source, end)) end += 1;
       if (end >= block.end) break;
       yield { start, end };
       start = end;

@@ -1,7 +1,14 @@
 /** Chunks: coverage, the hard maximum, structure, pages, determinism, hostile text. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Chunk, type ChunkOptions, chunk, chunks, chunkerVersion, DEFAULT_CHUNK_OPTIONS } from '../../src/domain/chunker.ts';
+import {
+  type Chunk,
+  type ChunkOptions,
+  chunk,
+  chunks,
+  chunkerVersion,
+  DEFAULT_CHUNK_OPTIONS,
+} from '../../src/domain/chunker.ts';
 import { assemble } from '../../src/domain/markdown.ts';
 import { loadTokenizer } from '../../src/domain/tokens.ts';
 
@@ -70,7 +77,9 @@ describe('structure', () => {
   });
 
   it('packs tiny sections under a common heading together and names what they share', async () => {
-    const made = await chunksOf(`# Duties\n\n## One\n\n${prose(1, 8)}\n\n## Two\n\n${prose(1, 8)}\n\n# Limits\n\n${prose(1, 8)}`);
+    const made = await chunksOf(
+      `# Duties\n\n## One\n\n${prose(1, 8)}\n\n## Two\n\n${prose(1, 8)}\n\n# Limits\n\n${prose(1, 8)}`,
+    );
     expect(made.map((one) => one.headingPath)).toEqual([['Duties'], ['Limits']]);
     expect(made[0]?.text).toContain('## Two');
   });
@@ -79,7 +88,8 @@ describe('structure', () => {
     const paragraphs = Array.from({ length: 30 }, () => prose(2));
     const made = await chunksOf(paragraphs.join('\n\n'));
     for (const one of made) expect(one.tokenCount).toBeLessThanOrEqual(DEFAULT_CHUNK_OPTIONS.targetTokens * 1.5);
-    for (const paragraph of paragraphs) expect(made.filter((one) => one.text.includes(paragraph)).length).toBeGreaterThan(0);
+    for (const paragraph of paragraphs)
+      expect(made.filter((one) => one.text.includes(paragraph)).length).toBeGreaterThan(0);
     expect(made.length).toBeGreaterThan(2);
   });
 
@@ -114,7 +124,10 @@ describe('structure', () => {
   });
 
   it('splits text without spaces at its own sentence ends', async () => {
-    const made = await chunksOf('灯台守は夜明けに船を数える。'.repeat(200), { ...DEFAULT_CHUNK_OPTIONS, overlapTokens: 0 });
+    const made = await chunksOf('灯台守は夜明けに船を数える。'.repeat(200), {
+      ...DEFAULT_CHUNK_OPTIONS,
+      overlapTokens: 0,
+    });
     expect(made.length).toBeGreaterThan(3);
     for (const one of made) expect(one.text.endsWith('。')).toBe(true);
   });
@@ -170,7 +183,11 @@ describe('pages', () => {
   it('closes a chunk at the end of a page that has enough on it, in one section, too', async () => {
     const pages = [prose(6), prose(6), prose(6)];
     const made = await chunksOf(pages);
-    expect(made.map((one) => [one.pageFrom, one.pageTo])).toEqual([[1, 1], [2, 2], [3, 3]]);
+    expect(made.map((one) => [one.pageFrom, one.pageTo])).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]);
     expect(made.map((one) => one.text)).toEqual(pages);
   });
 
@@ -185,13 +202,19 @@ describe('pages', () => {
   it('takes a running title along with the text below it, under the headings of that text', async () => {
     const page = (title: string) => `Harbour Mutual ${title}\n\n---\n\n# ${title}\n\n${prose(8)}`;
     const made = await chunksOf([page('Fire'), page('Water')]);
-    expect(made.map((one) => [one.pageFrom, one.pageTo, ...one.headingPath])).toEqual([[1, 1, 'Fire'], [2, 2, 'Water']]);
+    expect(made.map((one) => [one.pageFrom, one.pageTo, ...one.headingPath])).toEqual([
+      [1, 1, 'Fire'],
+      [2, 2, 'Water'],
+    ]);
   });
 
   it('splits a list that goes on over a page boundary at the boundary', async () => {
     const list = (count: number) => Array.from({ length: count }, () => `- ${prose(1)}`).join('\n');
     const made = await chunksOf([list(4), list(4)]);
-    expect(made.map((one) => [one.pageFrom, one.pageTo])).toEqual([[1, 1], [2, 2]]);
+    expect(made.map((one) => [one.pageFrom, one.pageTo])).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
   });
 
   it('carries a few words on to the next page and says so', async () => {
@@ -201,7 +224,10 @@ describe('pages', () => {
 
   it('does not count blank pages', async () => {
     const made = await chunksOf(['', prose(10), '', prose(10), '']);
-    expect(made.map((one) => [one.pageFrom, one.pageTo])).toEqual([[2, 2], [4, 4]]);
+    expect(made.map((one) => [one.pageFrom, one.pageTo])).toEqual([
+      [2, 2],
+      [4, 4],
+    ]);
   });
 
   it('finds every sentence first on its own page', async () => {
@@ -218,18 +244,37 @@ describe('pages', () => {
 });
 
 const block = fc.oneof(
-  fc.constantFrom('# A', '## B', '### C', '---', 'x', '> quote **a**', '```\n', '| a |\n|---|', '![i](j)', '<|endoftext|>', '# '),
+  fc.constantFrom(
+    '# A',
+    '## B',
+    '### C',
+    '---',
+    'x',
+    '> quote **a**',
+    '```\n',
+    '| a |\n|---|',
+    '![i](j)',
+    '<|endoftext|>',
+    '# ',
+  ),
   fc.integer({ min: 1, max: 60 }).map((words) => 'lorem ipsum dolor. '.repeat(words)),
   fc.integer({ min: 1, max: 300 }).map((length) => 'ab1_'.repeat(length)),
   fc.integer({ min: 1, max: 80 }).map((rows) => `| h1 | h2 |\n|---|---|\n${'| one | two  |\n'.repeat(rows)}`),
-  fc.integer({ min: 1, max: 200 }).map((columns) => `|${' head |'.repeat(columns)}\n|${'-|'.repeat(columns)}\n|${' x |'.repeat(columns)}`),
+  fc
+    .integer({ min: 1, max: 200 })
+    .map((columns) => `|${' head |'.repeat(columns)}\n|${'-|'.repeat(columns)}\n|${' x |'.repeat(columns)}`),
   fc.integer({ min: 1, max: 80 }).map((lines) => `~~~js\n${'call(a);\n\n'.repeat(lines)}~~~`),
   fc.integer({ min: 1, max: 30 }).map((items) => `${'- item text\n  - inner\n\n        code\n'.repeat(items)}`),
   fc.integer({ min: 1, max: 30 }).map((items) => '> - quoted\n>   ```\n>   code  x\n>   ```\n'.repeat(items)),
   fc.string({ unit: 'binary', maxLength: 300 }),
-  fc.constantFrom('😀', '👨‍👩‍👧', '灯台守', '\ud83d', 'é').chain((one) => fc.integer({ min: 1, max: 200 }).map((n) => one.repeat(n))),
+  fc
+    .constantFrom('😀', '👨‍👩‍👧', '灯台守', '\ud83d', 'é')
+    .chain((one) => fc.integer({ min: 1, max: 200 }).map((n) => one.repeat(n))),
 );
-const anyPages = fc.array(fc.array(block, { maxLength: 6 }).map((blocks) => blocks.join('\n\n')), { minLength: 1, maxLength: 5 });
+const anyPages = fc.array(
+  fc.array(block, { maxLength: 6 }).map((blocks) => blocks.join('\n\n')),
+  { minLength: 1, maxLength: 5 },
+);
 
 describe('properties', () => {
   it.each([
@@ -237,20 +282,27 @@ describe('properties', () => {
     ['small sizes', small, 60],
     ['target and maximum the same, overlap half of it', tight, 60],
     ['no overlap', { targetTokens: 32, maxTokens: 40, overlapTokens: 0 }, 40],
-  ])('%s: nothing is lost, nothing is too long, pages are in order, the same input gives the same chunks', async (_n, options, numRuns) => {
-    await fc.assert(
-      fc.asyncProperty(anyPages, async (pages) => {
-        const { markdown, pageStarts } = assemble(pages.map((text, index) => ({ number: index + 1, markdown: text })));
-        const made = await chunk(markdown, pageStarts, options, tokenizer);
-        checkInvariants(markdown, made, options, pages.length);
-        expect(await chunk(markdown, pageStarts, options, tokenizer)).toEqual(made);
-      }),
-      { numRuns },
-    );
-  });
+  ])(
+    '%s: nothing is lost, nothing is too long, pages are in order, the same input gives the same chunks',
+    async (_n, options, numRuns) => {
+      await fc.assert(
+        fc.asyncProperty(anyPages, async (pages) => {
+          const { markdown, pageStarts } = assemble(
+            pages.map((text, index) => ({ number: index + 1, markdown: text })),
+          );
+          const made = await chunk(markdown, pageStarts, options, tokenizer);
+          checkInvariants(markdown, made, options, pages.length);
+          expect(await chunk(markdown, pageStarts, options, tokenizer)).toEqual(made);
+        }),
+        { numRuns },
+      );
+    },
+  );
 
   it('without overlap, tables and code, the chunks are the text, cut', async () => {
-    const plain = fc.array(fc.constantFrom('# A', '## B', 'One. Two.', '- a\n- b', '> q', `${'w '.repeat(200)}`), { maxLength: 30 });
+    const plain = fc.array(fc.constantFrom('# A', '## B', 'One. Two.', '- a\n- b', '> q', `${'w '.repeat(200)}`), {
+      maxLength: 30,
+    });
     await fc.assert(
       fc.asyncProperty(plain, async (blocks) => {
         const { markdown } = assemble([{ number: 1, markdown: blocks.join('\n\n') }]);
@@ -314,7 +366,10 @@ describe('hostile text', () => {
     ['special tokens', '<|endoftext|>'.repeat(5000)],
     ['a list 300 deep', Array.from({ length: 300 }, (_, index) => `${' '.repeat(2 * index)}- x ${index}`).join('\n')],
     ['a table of 10,000 rows', `| a | b |\n|---|---|\n${'| one cell | another |\n'.repeat(10_000)}`],
-    ['a table with a header of 5,000 columns', `|${' a |'.repeat(5000)}\n|${'-|'.repeat(5000)}\n|${' b |'.repeat(5000)}`],
+    [
+      'a table with a header of 5,000 columns',
+      `|${' a |'.repeat(5000)}\n|${'-|'.repeat(5000)}\n|${' b |'.repeat(5000)}`,
+    ],
     ['a table row of 100 kB', `| a |\n|---|\n| ${'cell '.repeat(20_000)} |`],
     ['a fence of 10,000 backticks', `${'`'.repeat(10_000)}\n${'x\n'.repeat(1000)}`],
     ['20,000 headings', '# a\n'.repeat(20_000)],

@@ -10,8 +10,8 @@ import { plainText } from './plain-text.ts';
  * Every page from 1 to `expected` (the inspected count) exactly once: its markdown, `''` for a page without text, or why
  * it could not be read. Same bytes, same result.
  *
- * PDFium's result is taken when it has as many pages as were counted. If it has not, `/Count` lies: the page tree is
- * rewritten and read again, so that no page is lost silently. What PDFium cannot read is read as plain text by pdf.js.
+ * PDFium's result is taken when it has as many pages as were counted. If it has not, `/Count` lies or the file is damaged:
+ * it is written anew by pdf-lib with a flat page tree and read again, so that no page is lost silently. What PDFium cannot read is read as plain text by pdf.js.
  *
  * Throws E402 (not a PDF), E403 (empty), E404 (password), E405 (no page can be read), E408 (no page has text), E409 (file), E414 (too much text).
  */
@@ -19,10 +19,10 @@ export async function extract(path: string, expected: number): Promise<ParsedPag
   let bytes = await pdfBytes(path);
   // One page more than expected, to notice that there are more.
   let read = await readPages(bytes, expected + 1);
-  if (read !== undefined && read.length !== expected) {
+  if (read?.length !== expected) {
     const flat = await flattenPageTree(bytes);
     const again = flat === undefined ? undefined : await readPages(flat, expected + 1);
-    if (flat !== undefined && again !== undefined && again.length >= Math.min(read.length, expected)) {
+    if (flat !== undefined && again !== undefined && again.length >= Math.min(read?.length ?? 0, expected)) {
       bytes = flat;
       read = again;
     }

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { makeMany } from '../../fixtures/mutate.mjs';
+import { FAULT_POINTS, type FaultPoint } from '../../src/base/fault.ts';
+import { tempDirectory } from '../setup/temp.ts';
+import { audit, incoming, start, tvdb } from './processes.ts';
+
+/** Kills at each point: the 1st, 2nd, … time it is reached. */
+const KILLS = Number(process.env.TVDB_CRASH_KILLS ?? '1');
+const DOCUMENTS = 3;
+/** Small batches, so that one document has several. */
+const ENV = { EMBED_BATCH_SIZE: '1', CHUNK_TARGET_TOKENS: '80', CHUNK_MAX_TOKENS: '120', CHUNK_OVERLAP_TOKENS: '10' };
+
+async function documents(directory: string): Promise<string[]> {
+  await makeMany(join(directory, 'documents'), DOCUMENTS, 42);
+  return [join(directory, 'documents')];
+}
+
+const upload = (paths: readonly string[]) => ['upload', ...paths, '--recursive', '--no-input'];
+
+describe('T01 a process killed by SIGKILL', () => {
+  let expected: { texts: string[] };
+
+  beforeAll(async () => {
+    const { mkdtempSync, rmSync } = await import('node:fs');
+    const { tmpdir } = await import('node:os');
+    const home = mkdtempSync(join(tmpdir(), 'tvdb-crash-'));
+    const whole = await tvdb(home, upload(await documents(home)), ENV);
+    expect([whole.code, whole.err]).toEqual([0, expect.any(String)]);
+    expected = await audit(home);
+    expect(expected.texts.length).toBeGreaterThanOrEqual(DOCUMENTS);
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  const cases = FAULT_POINTS.flatMap((point) => Array.from({ length: KILLS }, (_, index) => [point, index + 1] as [FaultPoint, number]));
+
+  it.each(cases)('at %s (time %i) loses no job, doubles nothing, and is made up for by the next run', async (point, nth) => {
+    const home = tempDirectory();
+    const paths = await documents(home);
+    const killed = await tvdb(home, upload(paths), { ...ENV, TVDB_FAULT: `${point}:${nth}` });
+    // Every point must be reached at least once in a run of three documents.
+    if (nth === 1) expect([point, killed.signal]).toEqual([point, 'SIGKILL']);
+    if (killed.signal === null) expect(killed.code).toBe(0);
+    const after = await tvdb(home, ['run', '--no-input'], ENV);
+    expect([after.code, after.err]).toEqual([0, expect.any(String)]);
+    const accepted = await audit(home);
+    expect(accepted.jobs.map((job) => job.status)).toEqual(accepted.jobs.map(() => 'complete'));
+    // What the crash kept from being accepted is accepted now; what was is a duplicate.
+    const again = await tvdb(home, upload(paths), ENV);
+    expect([again.code, again.err]).toEqual([0, expect.any(String)]);
+    const end = await audit(home);
+    expect(end.jobs.filter((job) => job.status === 'complete')).toHaveLength(DOCUMENTS);
+    expect(end.jobs.filter((job) => job.status !== 'complete' && job.status !== 'duplicate')).toEqual([]);
+    expect(end).toMatchObject({ texts: expected.texts, buffered: 0, leased: 0 });
+    expect(end.documents).toHaveLength(DOCUMENTS);
+    expect(incoming(home).length).toBeLessThanOrEqual(killed.signal === null ? 0 : DOCUMENTS);
+  });
+
+  it('in the middle of ten documents leaves a queue that the next run finishes', async () => {
+    const home = tempDirectory();
+    await makeMany(join(home, 'documents'), 10, 7);
+    const running = start(home, upload([join(home, 'documents')]), { ...ENV, TVDB_FAULT: 'stage.after_commit:40' });
+    expect((await running.ended).signal).toBe('SIGKILL');
+    const before = await audit(home);
+    expect(before.jobs.some((job) => job.status !== 'complete')).toBe(true);
+    expect((await tvdb(home, ['run', '--no-input'], ENV)).code).toBe(0);
+    const after = await audit(home);
+    expect(after.jobs.map((job) => job.status)).toEqual(Array.from({ length: 10 }, () => 'complete'));
+    expect(after).toMatchObject({ buffered: 0, leased: 0 });
+  });
+});
+
+describe('eight processes on one queue', () => {
+  it('work off 200 documents, each once, and show nobody a busy store', async () => {
+    const home = tempDirectory();
+    await makeMany(join(home, 'documents'), 200, 99);
+    const accepted = await tvdb(home, [...upload([join(home, 'documents')]), '--no-wait']);
+    expect([accepted.code, accepted.err]).toEqual([0, expect.any(String)]);
+    const runs = await Promise.all(Array.from({ length: 8 }, () => tvdb(home, ['run', '--no-input'])));
+    for (const run of runs) {
+      expect(run.code).toBe(0);
+      expect(run.out + run.err).not.toMatch(/SQLITE|busy|E501/i);
+    }
+    const end = await audit(home);
+    expect(end.jobs.map((job) => job.status)).toEqual(Array.from({ length: 200 }, () => 'complete'));
+  });
+});
