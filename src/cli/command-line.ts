@@ -2,7 +2,9 @@
 
 /** Arguments joined and quoted for a POSIX shell. */
 export function commandLine(args: readonly string[]): string {
-  return ['tvdb', ...args].map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`)).join(' ');
+  return ['tvdb', ...args]
+    .map((arg) => (/^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`))
+    .join(' ');
 }
 
 /** The same arguments with one word put right, also inside `--flag=word`. */
@@ -17,7 +19,15 @@ export function corrected(argv: readonly string[], wrong: string, right: string)
 }
 
 /** `<path>...`, `[topic]`: an argument in a usage line. */
-export function argumentForm({ name, optional, repeat }: { name: string; optional?: boolean; repeat?: boolean }): string {
+export function argumentForm({
+  name,
+  optional,
+  repeat,
+}: {
+  name: string;
+  optional?: boolean;
+  repeat?: boolean;
+}): string {
   const dots = repeat === true ? '...' : '';
   return optional === true ? `[${name}${dots}]` : `<${name}${dots}>`;
 }

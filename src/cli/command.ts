@@ -1,7 +1,8 @@
 /** What a command is: data that help, parsing and completion read, plus a thin handler that returns its answer. */
+
+import type { Clock } from '../base/clock.ts';
 import type { EXIT } from '../base/error-codes.ts';
 import type { TvdbError } from '../base/errors.ts';
-import type { Clock } from '../base/clock.ts';
 import type { Ids } from '../base/ids.ts';
 import type { Config } from '../config/load.ts';
 import type { World } from '../world.ts';
@@ -83,7 +84,10 @@ type ArgValue<S> =
     : ArgSingle<S> | (Field<S, 'optional'> extends true ? undefined : never);
 
 /** The parsed command line of one command, typed by its own data. */
-export interface Input<A extends readonly ArgSpec[] = readonly ArgSpec[], O extends readonly OptionSpec[] = readonly OptionSpec[]> {
+export interface Input<
+  A extends readonly ArgSpec[] = readonly ArgSpec[],
+  O extends readonly OptionSpec[] = readonly OptionSpec[],
+> {
   readonly args: { readonly [S in A[number] as Camel<S['name']>]: ArgValue<S> };
   readonly options: { readonly [S in O[number] as KeyOf<S['name']>]: OptionValue<S> };
 }
@@ -156,7 +160,10 @@ export interface CommandContext {
   completeIds(prefix: string): Promise<readonly IdSuggestion[]>;
 }
 
-export interface CommandData<A extends readonly ArgSpec[] = readonly ArgSpec[], O extends readonly OptionSpec[] = readonly OptionSpec[]> {
+export interface CommandData<
+  A extends readonly ArgSpec[] = readonly ArgSpec[],
+  O extends readonly OptionSpec[] = readonly OptionSpec[],
+> {
   /** Words as typed: `upload`, `alerts ack`. A name of two words lives under the command of the first. */
   readonly name: string;
   /** One line for the list of commands, no full stop. */
@@ -197,5 +204,15 @@ export function defineCommand<const A extends readonly ArgSpec[], const O extend
 
 /** Declares a word that only holds further commands. */
 export function defineGroup(name: string, summary: string): CommandDefinition {
-  return { name, summary, args: [], options: [], examples: [], needs: 'nothing', exitCodes: [0, 2], json: null, ndjson: false };
+  return {
+    name,
+    summary,
+    args: [],
+    options: [],
+    examples: [],
+    needs: 'nothing',
+    exitCodes: [0, 2],
+    json: null,
+    ndjson: false,
+  };
 }

@@ -42,7 +42,8 @@ export function reportCrash(crash: Crash): TvdbError {
 
 function reportText({ error, argv, at }: Crash): string {
   const stacks: string[] = [];
-  for (let one: unknown = error; one instanceof Error && stacks.length < 10; one = one.cause) stacks.push(one.stack ?? String(one));
+  for (let one: unknown = error; one instanceof Error && stacks.length < 10; one = one.cause)
+    stacks.push(one.stack ?? String(one));
   return [
     `tvdb ${VERSION}   node ${process.version}   ${process.platform} ${process.arch}   ${iso(at)}`,
     `command line: ${JSON.stringify(argv)}`,

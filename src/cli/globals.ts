@@ -19,7 +19,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: 'progress', value: HOW, placeholder: 'how', summary: 'auto, tty, plain or none' },
   { name: 'no-progress', summary: 'the same as --progress=none' },
   { name: 'no-input', summary: 'never ask; fail and name the flag that answers' },
-  { name: 'config', value: 'path', placeholder: 'file', summary: 'preferences file to use instead of the user\'s' },
+  { name: 'config', value: 'path', placeholder: 'file', summary: "preferences file to use instead of the user's" },
   { name: 'env-file', value: 'path', placeholder: 'file', summary: 'read instead of .env.tvdb001 and .env' },
   { name: 'cwd', short: 'C', value: 'path', placeholder: 'dir', summary: 'work as if started in this directory' },
   { name: 'timezone', value: 'text', placeholder: 'tz', summary: 'time zone of the display, such as Europe/Berlin' },
@@ -37,7 +37,10 @@ export function readGlobals(raw: RawOptions): GlobalFlags {
     verbose: typeof raw.verbose === 'number' ? raw.verbose : 0,
     json: raw.json === true,
     ndjson: raw.ndjson === true,
-    fields: text('fields')?.split(',').map((field) => field.trim()).filter((field) => field !== ''),
+    fields: text('fields')
+      ?.split(',')
+      .map((field) => field.trim())
+      .filter((field) => field !== ''),
     color: raw.color === false ? 'never' : choice('--color', text('color'), WHEN),
     progress: raw.progress === false ? 'none' : choice('--progress', text('progress'), HOW),
     input: raw.input !== false,
@@ -49,7 +52,11 @@ export function readGlobals(raw: RawOptions): GlobalFlags {
   };
   if (flags.timezone !== undefined) checkTimezone(flags.timezone);
   if (flags.fields !== undefined && !flags.json && !flags.ndjson) {
-    throw new TvdbError('E001', { message: '--fields needs --json', fix: 'Add --json.', facts: { flag: '--fields', command: '' } });
+    throw new TvdbError('E001', {
+      message: '--fields needs --json',
+      fix: 'Add --json.',
+      facts: { flag: '--fields', command: '' },
+    });
   }
   return flags;
 }
@@ -64,7 +71,10 @@ function checkTimezone(text: string): void {
     timeZone(text);
   } catch (error) {
     const problem = error instanceof Error ? error.message : 'is not valid';
-    throw new TvdbError('E003', { message: `--timezone ${problem}, not "${text}"`, facts: { flag: '--timezone', value: text } });
+    throw new TvdbError('E003', {
+      message: `--timezone ${problem}, not "${text}"`,
+      facts: { flag: '--timezone', value: text },
+    });
   }
 }
 

@@ -21,11 +21,27 @@ export function rootHelp(commands: readonly CommandDefinition[], cols: number, b
   const top = commands.filter((command) => !command.hidden && !command.name.includes(' '));
   const examples = top.flatMap((command) => command.examples.slice(0, 1)).slice(0, 4);
   const sections = [
-    ['tvdb takes documents through upload, parsing, chunking, embedding and search.', 'Nothing is spent unless real services are asked for.'],
+    [
+      'tvdb takes documents through upload, parsing, chunking, embedding and search.',
+      'Nothing is spent unless real services are asked for.',
+    ],
     ['Usage', '  tvdb <command> [flags] [arguments]'],
     section('Examples', examples, cols),
-    section('Commands', top.map(({ name, summary }) => [name, summary]), cols),
-    ...(brief ? [] : [section('Flags of every command', [...GLOBAL_OPTIONS.map(optionRow), ...BUILT_IN], cols), section('Topics', TOPICS.map(([name, text]) => [`tvdb help ${name}`, text]), cols)]),
+    section(
+      'Commands',
+      top.map(({ name, summary }) => [name, summary]),
+      cols,
+    ),
+    ...(brief
+      ? []
+      : [
+          section('Flags of every command', [...GLOBAL_OPTIONS.map(optionRow), ...BUILT_IN], cols),
+          section(
+            'Topics',
+            TOPICS.map(([name, text]) => [`tvdb help ${name}`, text]),
+            cols,
+          ),
+        ]),
     [brief ? 'More: tvdb help, tvdb help <command>' : 'More: tvdb help <command>'],
   ];
   return joined(sections);
@@ -46,20 +62,42 @@ export function commandHelp(command: CommandDefinition, commands: readonly Comma
     wrapped(command.summary, cols),
     ['Usage', ...usage(command, below).map((line) => `  ${line}`)],
     section('Examples', command.examples, cols),
-    ...(command.description === undefined ? [] : command.description.split('\n\n').map((paragraph) => wrapped(paragraph, cols))),
-    section('Arguments', command.args.map((arg) => [argumentForm(arg), argumentText(arg)]), cols),
+    ...(command.description === undefined
+      ? []
+      : command.description.split('\n\n').map((paragraph) => wrapped(paragraph, cols))),
+    section(
+      'Arguments',
+      command.args.map((arg) => [argumentForm(arg), argumentText(arg)]),
+      cols,
+    ),
     section('Flags', sorted.map(optionRow), cols),
-    section('Commands', below.map(({ name, summary }) => [name, summary]), cols),
+    section(
+      'Commands',
+      below.map(({ name, summary }) => [name, summary]),
+      cols,
+    ),
     section('Also', [...shared.map(optionRow), ['', 'all flags of every command: tvdb help']], cols),
-    section('Exit codes', exitRows(command.exitCodes).map(([code, text]) => [String(code), text]), cols),
+    section(
+      'Exit codes',
+      exitRows(command.exitCodes).map(([code, text]) => [String(code), text]),
+      cols,
+    ),
   ];
   return joined(sections);
 }
 
 /** `tvdb upload <path...> [flags]` */
 export function usage(command: CommandDefinition, below: readonly CommandDefinition[]): string[] {
-  const own = ['tvdb', command.name, ...command.args.map(argumentForm), ...(command.options.some(({ hidden }) => !hidden) ? ['[flags]'] : [])].join(' ');
-  return [...(command.handler === undefined ? [] : [own]), ...(below.length > 0 ? [`tvdb ${command.name} <command>`] : [])];
+  const own = [
+    'tvdb',
+    command.name,
+    ...command.args.map(argumentForm),
+    ...(command.options.some(({ hidden }) => !hidden) ? ['[flags]'] : []),
+  ].join(' ');
+  return [
+    ...(command.handler === undefined ? [] : [own]),
+    ...(below.length > 0 ? [`tvdb ${command.name} <command>`] : []),
+  ];
 }
 
 function argumentText({ summary, value }: ArgSpec): string {
@@ -71,7 +109,10 @@ function optionRow(option: OptionSpec): [string, string] {
   const kind = value === undefined ? '' : ` <${option.placeholder ?? (typeof value === 'string' ? value : name)}>`;
   const choices = Array.isArray(value) && !GLOBAL_OPTIONS.includes(option) ? ` (${value.join(', ')})` : '';
   const form = option.optionalValue === true ? `[=${kind.trim()}]` : kind;
-  return [`${short === undefined ? '    ' : `-${short}, `}--${name}${form}`, `${summary}${choices}${repeat === true ? ' (repeatable)' : ''}`];
+  return [
+    `${short === undefined ? '    ' : `-${short}, `}--${name}${form}`,
+    `${summary}${choices}${repeat === true ? ' (repeatable)' : ''}`,
+  ];
 }
 
 /** Two columns under a heading; a left side too long for its column stands on a line of its own. */
@@ -96,5 +137,8 @@ function lines(text: string, cols: number, hang: number): string[] {
 }
 
 function joined(sections: readonly (readonly string[])[]): string {
-  return `${sections.filter((section) => section.length > 0).map((section) => section.join('\n')).join('\n\n')}\n`;
+  return `${sections
+    .filter((section) => section.length > 0)
+    .map((section) => section.join('\n'))
+    .join('\n\n')}\n`;
 }

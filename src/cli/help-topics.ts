@@ -20,7 +20,10 @@ export function exitCodesTopic(): Topic {
     plain: () => codes.map(({ code, meaning }) => [code, meaning]),
     render(page) {
       page.table({
-        columns: [{ head: 'CODE', align: 'right' }, { head: 'MEANING', flex: true }],
+        columns: [
+          { head: 'CODE', align: 'right' },
+          { head: 'MEANING', flex: true },
+        ],
         rows: codes.map(({ code, meaning }) => [code, meaning]),
       });
       page.blank();
@@ -32,12 +35,19 @@ export function exitCodesTopic(): Topic {
 /** Every setting with its default; secrets have none. */
 export async function environmentTopic(): Promise<Topic> {
   const { VARIABLES } = await import('../config/variables.ts');
-  const rows = Object.entries(VARIABLES).map(([name, row]) => ({ name, group: row.group, default: row.default ?? null, doc: row.doc }));
+  const rows = Object.entries(VARIABLES).map(([name, row]) => ({
+    name,
+    group: row.group,
+    default: row.default ?? null,
+    doc: row.doc,
+  }));
   return {
     data: { variables: rows },
     plain: () => rows.map((row) => [row.name, row.default ?? '', row.doc]),
     render(page) {
-      page.line('Precedence: flags, environment, .env.tvdb001, .env, saved preferences, defaults. An empty value counts as unset.');
+      page.line(
+        'Precedence: flags, environment, .env.tvdb001, .env, saved preferences, defaults. An empty value counts as unset.',
+      );
       for (const group of new Set(rows.map((row) => row.group))) {
         page.blank();
         page.heading(group);
@@ -66,10 +76,22 @@ const CONVENTIONS = [
 
 export function formattingTopic(): Topic {
   const formats = [
-    { name: 'json', when: '--json', what: 'one document on stdout, success or failure: schema, tvdb, generated_at, ok, exit_code, data, warnings, error' },
-    { name: 'ndjson', when: '--ndjson', what: 'one event a line: hello first, result last; each has v, seq, ts, type, and run_id when there is one' },
+    {
+      name: 'json',
+      when: '--json',
+      what: 'one document on stdout, success or failure: schema, tvdb, generated_at, ok, exit_code, data, warnings, error',
+    },
+    {
+      name: 'ndjson',
+      when: '--ndjson',
+      what: 'one event a line: hello first, result last; each has v, seq, ts, type, and run_id when there is one',
+    },
     { name: 'quiet', when: '-q', what: 'only what the next command needs, one a line' },
-    { name: 'plain', when: 'stdout is not a terminal', what: 'one record a line, cells apart by tabs, no header, no colour' },
+    {
+      name: 'plain',
+      when: 'stdout is not a terminal',
+      what: 'one record a line, cells apart by tabs, no header, no colour',
+    },
     { name: 'rich', when: 'stdout is a terminal', what: 'a page for people' },
   ];
   return {
@@ -80,10 +102,16 @@ export function formattingTopic(): Topic {
       for (const { name, when, what } of formats) page.field(name, `${when}: ${what}`);
       page.blank();
       page.line('Progress, questions, notes, warnings and errors are on stderr in every format.');
-      page.line('In JSON: keys are snake_case, times RFC 3339 UTC, durations end in _ms, money is in nano-USD (*_nano_usd), unknown is null. New keys may be added; readers ignore what they do not know.');
+      page.line(
+        'In JSON: keys are snake_case, times RFC 3339 UTC, durations end in _ms, money is in nano-USD (*_nano_usd), unknown is null. New keys may be added; readers ignore what they do not know.',
+      );
       page.line('--fields a,b keeps those keys of data, or those keys of the rows of its lists.');
-      page.line('Colour: --color, then NO_COLOR, then FORCE_COLOR, then whether the stream is a terminal. A status is always also a word.');
-      page.line('TVDB_ASCII=1 draws with ASCII only; TVDB_ACCESSIBLE=1 writes labelled records and plain progress for screen readers.');
+      page.line(
+        'Colour: --color, then NO_COLOR, then FORCE_COLOR, then whether the stream is a terminal. A status is always also a word.',
+      );
+      page.line(
+        'TVDB_ASCII=1 draws with ASCII only; TVDB_ACCESSIBLE=1 writes labelled records and plain progress for screen readers.',
+      );
     },
   };
 }
@@ -97,7 +125,12 @@ export function errorsTopic(code: string | undefined): Topic {
       plain: () => all.map((row) => [row.code, row.exit, row.category, row.title, row.fix]),
       render: (page) =>
         page.table({
-          columns: [{ head: 'CODE' }, { head: 'EXIT', align: 'right' }, { head: 'CATEGORY' }, { head: 'MEANING', flex: true }],
+          columns: [
+            { head: 'CODE' },
+            { head: 'EXIT', align: 'right' },
+            { head: 'CATEGORY' },
+            { head: 'MEANING', flex: true },
+          ],
           rows: all.map((row) => [row.code, row.exit, row.category, row.title]),
         }),
     };

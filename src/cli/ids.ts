@@ -1,8 +1,8 @@
 /** Resolves ids given on the command line: in full or as a prefix, of a job, document, run, correlation or remote request. */
 import { TvdbError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
-import { jobIdsOf, newestIds } from '../store/jobs/of-id.ts';
 import { type IdKind, type IdMatch, matchIds } from '../store/jobs/find.ts';
+import { documentIdsOf, jobIdsOf, newestIds } from '../store/jobs/of-id.ts';
 import type { Db } from '../store/open.ts';
 import { commandLine } from './command-line.ts';
 import { closest } from './suggest.ts';
@@ -32,7 +32,12 @@ export interface Asking {
  * The one thing `typed` stands for. Throws E006 when nothing begins with it, with the id that was probably meant, and
  * E007 when it fits several, listing up to five of them.
  */
-export async function resolveId(db: Db, typed: string, kinds: readonly IdKind[], { command }: Asking): Promise<IdMatch> {
+export async function resolveId(
+  db: Db,
+  typed: string,
+  kinds: readonly IdKind[],
+  { command }: Asking,
+): Promise<IdMatch> {
   const matches = await matchIds(db, typed, kinds, SHOWN + 1);
   const [only] = matches;
   if (only !== undefined && matches.length === 1) return only;
@@ -49,10 +54,29 @@ export async function resolveJobs(db: Db, typed: readonly string[], asking: Aski
   return [...found];
 }
 
-async function unknownId(db: Db, typed: string, kinds: readonly IdKind[], command: readonly string[]): Promise<TvdbError> {
+/** Ids of the documents that `typed` ids stand for, each once: of a document itself, or the document of a job. Throws E006 or E007. */
+export async function resolveDocuments(db: Db, typed: readonly string[], asking: Asking): Promise<string[]> {
+  const found = new Set<string>();
+  for (const text of typed) {
+    const match = await resolveId(db, text, JOB_KINDS, asking);
+    if (match.kind === 'document') found.add(match.id);
+    else for (const documentId of await documentIdsOf(db, await jobIdsOf(db, match))) found.add(documentId);
+  }
+  return [...found];
+}
+
+async function unknownId(
+  db: Db,
+  typed: string,
+  kinds: readonly IdKind[],
+  command: readonly string[],
+): Promise<TvdbError> {
   const length = typed.length;
   const known = await newestIds(db, kinds, COMPARED);
-  const guess = closest(typed, [...new Set(known.map(({ id }) => id.slice(0, length)))].filter((id) => id !== typed));
+  const guess = closest(
+    typed,
+    [...new Set(known.map(({ id }) => id.slice(0, length)))].filter((id) => id !== typed),
+  );
   const meant = guess === undefined ? undefined : known.find(({ id }) => id.startsWith(guess));
   const suggestion = meant === undefined ? undefined : length > 8 ? meant.id : shortId(meant.id);
   return new TvdbError('E006', {

@@ -16,8 +16,12 @@ export function readInput(command: CommandDefinition, raw: RawInput, context: In
   try {
     checkExcluded(command, raw);
     return {
-      args: Object.fromEntries(command.args.map((arg) => [camelCase(arg.name), readArg(arg, raw.args[camelCase(arg.name)], context)])),
-      options: Object.fromEntries(ownOptions(command).map((option) => [optionKey(option.name), readOption(option, raw, context)])),
+      args: Object.fromEntries(
+        command.args.map((arg) => [camelCase(arg.name), readArg(arg, raw.args[camelCase(arg.name)], context)]),
+      ),
+      options: Object.fromEntries(
+        ownOptions(command).map((option) => [optionKey(option.name), readOption(option, raw, context)]),
+      ),
     } as unknown as Input;
   } catch (error) {
     throw error instanceof TvdbError ? inCommand(error, command, context.argv) : error;
@@ -48,7 +52,11 @@ function checkExcluded(command: CommandDefinition, { options }: RawInput): void 
   for (const { name, excludes = [] } of command.options) {
     if (options[optionKey(name)] === undefined) continue;
     const clash = excludes.find((other) => options[optionKey(other)] !== undefined);
-    if (clash !== undefined) throw new TvdbError('E009', { message: `--${name} and --${clash} exclude each other`, facts: { flag: `--${name}` } });
+    if (clash !== undefined)
+      throw new TvdbError('E009', {
+        message: `--${name} and --${clash} exclude each other`,
+        facts: { flag: `--${name}` },
+      });
   }
 }
 

@@ -54,7 +54,7 @@ export function listenForInterrupts(host: InterruptHost): InterruptControl {
   const force = () => {
     cut();
     host.restore();
-    host.exit(stopCode(cause) ?? EXIT.interrupted);
+    host.exit(stopCode(cause) ?? EXIT.ok);
   };
   const stop = (why: StopCause) => {
     if (cause !== null) return;

@@ -37,7 +37,10 @@ export async function main(argv: readonly string[], io: Io = processIo(), produc
       await stdout.write(`${VERSION}\n`);
       return EXIT.ok;
     }
-    const scrub = createScrubber([...KEY_VARIABLES.flatMap((name) => io.env[name] ?? []), ...(plan.config?.secrets ?? [])]);
+    const scrub = createScrubber([
+      ...KEY_VARIABLES.flatMap((name) => io.env[name] ?? []),
+      ...(plan.config?.secrets ?? []),
+    ]);
     screen = await makeScreen(plan, { io, stdout, stderr, interrupts, scrub });
     if (plan.command !== undefined) screen.hello();
     const ending = await endingOf(plan, { argv, io, product, interrupts, screen, scrub });
@@ -65,11 +68,16 @@ interface Wires {
 
 function makeScreen(plan: Plan, { io, stdout, stderr, interrupts, scrub }: Wires): Promise<Screen> {
   const settings = plan.config?.settings;
-  const facts = decide({ stdin: { isTTY: io.stdinIsTty }, stdout: io.stdout, stderr: io.stderr }, io.env, plan.globals, {
-    ascii: settings?.TVDB_ASCII ?? isSet(io.env.TVDB_ASCII),
-    accessible: settings?.TVDB_ACCESSIBLE ?? isSet(io.env.TVDB_ACCESSIBLE),
-    noInput: settings?.TVDB_NO_INPUT ?? isSet(io.env.TVDB_NO_INPUT),
-  });
+  const facts = decide(
+    { stdin: { isTTY: io.stdinIsTty }, stdout: io.stdout, stderr: io.stderr },
+    io.env,
+    plan.globals,
+    {
+      ascii: settings?.TVDB_ASCII ?? isSet(io.env.TVDB_ASCII),
+      accessible: settings?.TVDB_ACCESSIBLE ?? isSet(io.env.TVDB_ACCESSIBLE),
+      noInput: settings?.TVDB_NO_INPUT ?? isSet(io.env.TVDB_NO_INPUT),
+    },
+  );
   return createScreen({
     facts,
     verbosity: plan.globals.verbose,
@@ -110,14 +118,26 @@ async function endingOf(plan: Plan, scene: Scene): Promise<Ending> {
 }
 
 function crashed(error: TvdbError, plan: Plan, { argv, io, scrub }: Scene): TvdbError {
-  const home = plan.config?.home ?? resolve(io.env.TVDB_HOME || `${io.env.XDG_DATA_HOME || `${io.env.HOME ?? '.'}/.local/share`}/tvdb`);
-  return reportCrash({ error, command: plan.command?.name ?? '', argv, at: io.clock.now(), id: io.ids.uuid(), home, scrub });
+  const home =
+    plan.config?.home ??
+    resolve(io.env.TVDB_HOME || `${io.env.XDG_DATA_HOME || `${io.env.HOME ?? '.'}/.local/share`}/tvdb`);
+  return reportCrash({
+    error,
+    command: plan.command?.name ?? '',
+    argv,
+    at: io.clock.now(),
+    id: io.ids.uuid(),
+    home,
+    scrub,
+  });
 }
 
 function showHints(plan: Plan, { result, error }: Ending, screen: Screen, interrupts: InterruptControl): void {
   const resume = screen.resumeLine();
-  if (stopCode(interrupts.cause()) !== null && plan.command?.stopIsSuccess !== true && resume !== undefined) screen.hint('resume', resume);
-  else if (error === undefined && result?.next !== undefined && ['rich', 'plain'].includes(screen.ui.format)) screen.hint('next', result.next);
+  if (stopCode(interrupts.cause()) !== null && plan.command?.stopIsSuccess !== true && resume !== undefined)
+    screen.hint('resume', resume);
+  else if (error === undefined && result?.next !== undefined && ['rich', 'plain'].includes(screen.ui.format))
+    screen.hint('next', result.next);
 }
 
 /** The last words of a process that is ended by force. */
@@ -129,7 +149,11 @@ function restoreTerminal(io: Io, stderr: Outlet, screen: Screen | undefined): vo
 }
 
 async function reportUnwritable(failure: Error, code: number, screen: Screen): Promise<number> {
-  const error = new TvdbError('E109', { message: 'The output could not be written', why: failure.message, cause: failure });
+  const error = new TvdbError('E109', {
+    message: 'The output could not be written',
+    why: failure.message,
+    cause: failure,
+  });
   await screen.finish({ exitCode: code === EXIT.ok ? error.exit : code, result: undefined, error });
   await screen.settled();
   return code === EXIT.ok ? error.exit : code;

@@ -23,7 +23,14 @@ export interface Plan {
 
 /** Parses and loads the configuration; an error on the way becomes part of the plan, because showing it needs a screen. */
 export async function makePlan(argv: readonly string[], io: Io, product: Product): Promise<Plan | 'version'> {
-  let plan: Plan = { globals: guessGlobals(argv), command: undefined, raw: { args: {}, options: {} }, cwd: io.cwd, config: undefined, error: undefined };
+  let plan: Plan = {
+    globals: guessGlobals(argv),
+    command: undefined,
+    raw: { args: {}, options: {} },
+    cwd: io.cwd,
+    config: undefined,
+    error: undefined,
+  };
   try {
     const selection = parseCommandLine(argv, product.commands);
     if (selection.kind === 'version') return 'version';
@@ -49,7 +56,11 @@ export async function makePlan(argv: readonly string[], io: Io, product: Product
   } catch (thrown) {
     const error = asTvdbError(thrown);
     const name = error.facts.command;
-    return { ...plan, error, command: plan.command ?? (typeof name === 'string' && name !== '' ? named(name, product) : undefined) };
+    return {
+      ...plan,
+      error,
+      command: plan.command ?? (typeof name === 'string' && name !== '' ? named(name, product) : undefined),
+    };
   }
 }
 
@@ -61,11 +72,17 @@ function workingDirectory(base: string, flag: string | undefined): string {
   if (flag === undefined) return base;
   const directory = resolve(base, flag);
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return directory;
-  throw new TvdbError('E003', { message: `--cwd must be a directory, not "${flag}"`, facts: { flag: '--cwd', value: flag, command: '' } });
+  throw new TvdbError('E003', {
+    message: `--cwd must be a directory, not "${flag}"`,
+    facts: { flag: '--cwd', value: flag, command: '' },
+  });
 }
 
 /** Flags that stand for a setting, by the setting's name. */
-function settingFlags(command: CommandDefinition, { options }: RawInput): Record<string, { value: string; flag: string }> {
+function settingFlags(
+  command: CommandDefinition,
+  { options }: RawInput,
+): Record<string, { value: string; flag: string }> {
   return Object.fromEntries(
     command.options.flatMap(({ setting, name }) => {
       const value = options[optionKey(name)];

@@ -16,7 +16,12 @@ export type Selection =
   | { readonly kind: 'version'; readonly globals: GlobalFlags }
   /** `path` is the command's name, empty for the whole tool; `bare` when nothing was typed that asks for help. */
   | { readonly kind: 'help'; readonly path: string; readonly bare: boolean; readonly globals: GlobalFlags }
-  | { readonly kind: 'run'; readonly command: CommandDefinition; readonly raw: RawInput; readonly globals: GlobalFlags };
+  | {
+      readonly kind: 'run';
+      readonly command: CommandDefinition;
+      readonly raw: RawInput;
+      readonly globals: GlobalFlags;
+    };
 
 type Request = { kind: 'help'; path: string; bare: boolean } | { kind: 'version' };
 
@@ -59,7 +64,13 @@ class Parser extends Command {
     const flag = typed.split('=')[0] ?? typed;
     const guess = closest(flag, visibleFlags(this));
     const early = this.path === '' && guess === undefined;
-    throw this.misuse('E001', `Unknown flag ${flag}.`, flag, guess, early ? 'flags of a command come after its name' : undefined);
+    throw this.misuse(
+      'E001',
+      `Unknown flag ${flag}.`,
+      flag,
+      guess,
+      early ? 'flags of a command come after its name' : undefined,
+    );
   }
 
   unknownCommand(): never {
@@ -75,7 +86,11 @@ class Parser extends Command {
   }
 
   optionMissingArgument(option: Option): never {
-    throw new TvdbError('E002', { message: `${option.long} needs a value`, why: option.description, facts: { command: this.path, flag: option.long } });
+    throw new TvdbError('E002', {
+      message: `${option.long} needs a value`,
+      why: option.description,
+      facts: { command: this.path, flag: option.long },
+    });
   }
 
   _excessArguments(received: readonly string[]): never {
@@ -90,11 +105,19 @@ class Parser extends Command {
   }
 
   private unknownWord(noun: string, word: string): TvdbError {
-    const names = this.createHelp().visibleCommands(this).map((command) => command.name());
+    const names = this.createHelp()
+      .visibleCommands(this)
+      .map((command) => command.name());
     return this.misuse('E001', `Unknown ${noun} "${word}".`, word, closest(word, names), undefined);
   }
 
-  private misuse(code: 'E001', what: string, wrong: string, guess: string | undefined, why: string | undefined): TvdbError {
+  private misuse(
+    code: 'E001',
+    what: string,
+    wrong: string,
+    guess: string | undefined,
+    why: string | undefined,
+  ): TvdbError {
     const shown = wrong.startsWith('-') ? guess : `"${guess}"`;
     return new TvdbError(code, {
       message: guess === undefined ? what : `${what} Did you mean ${shown}?`,
@@ -170,8 +193,12 @@ function mount(argv: readonly string[], commands: readonly CommandDefinition[], 
 
 function toOption(spec: OptionSpec): Option {
   const value = spec.value === undefined ? '' : spec.optionalValue === true ? ' [value]' : ' <value>';
-  const option = new Option(`${spec.short === undefined ? '' : `-${spec.short}, `}--${spec.name}${value}`, spec.summary);
-  if (spec.repeat === true) option.argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text]);
+  const option = new Option(
+    `${spec.short === undefined ? '' : `-${spec.short}, `}--${spec.name}${value}`,
+    spec.summary,
+  );
+  if (spec.repeat === true)
+    option.argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text]);
   return option;
 }
 
@@ -186,10 +213,18 @@ function given(parser: Parser): Record<string, unknown> {
 /** Formats that a command does not offer are refused before it runs. */
 function checkFormats(command: CommandDefinition, globals: GlobalFlags): void {
   if (globals.json && command.json === null) {
-    throw new TvdbError('E001', { message: `tvdb ${command.name} has no JSON form`, fix: 'Leave --json out.', facts: { command: command.name, flag: '--json' } });
+    throw new TvdbError('E001', {
+      message: `tvdb ${command.name} has no JSON form`,
+      fix: 'Leave --json out.',
+      facts: { command: command.name, flag: '--json' },
+    });
   }
   if (globals.ndjson && !globals.json && !command.ndjson) {
     const fix = command.json === null ? 'Leave --ndjson out.' : 'Use --json.';
-    throw new TvdbError('E001', { message: `tvdb ${command.name} has no events`, fix, facts: { command: command.name, flag: '--ndjson' } });
+    throw new TvdbError('E001', {
+      message: `tvdb ${command.name} has no events`,
+      fix,
+      facts: { command: command.name, flag: '--ndjson' },
+    });
   }
 }

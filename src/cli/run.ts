@@ -19,10 +19,15 @@ export interface Stage {
 }
 
 /** Runs the handler of a command with its collaborators, and closes what it opened. */
-export async function runCommand(plan: Plan, command: CommandDefinition, { argv, io, product, interrupts, screen }: Stage): Promise<CommandResult> {
+export async function runCommand(
+  plan: Plan,
+  command: CommandDefinition,
+  { argv, io, product, interrupts, screen }: Stage,
+): Promise<CommandResult> {
   const opened: { world?: Promise<World> } = {};
   const needConfig = (): Config => {
-    if (plan.config === undefined) throw new Error(`${command.name} reads the configuration but does not declare that it needs it`);
+    if (plan.config === undefined)
+      throw new Error(`${command.name} reads the configuration but does not declare that it needs it`);
     return plan.config;
   };
   const context: CommandContext = {
@@ -31,8 +36,14 @@ export async function runCommand(plan: Plan, command: CommandDefinition, { argv,
       return needConfig();
     },
     openWorld() {
-      if (command.needs !== 'world') throw new Error(`${command.name} opens the world but does not declare that it needs it`);
-      opened.world ??= product.openWorld(needConfig(), { clock: io.clock, ids: io.ids, random: io.random, logFile: logFile(plan) });
+      if (command.needs !== 'world')
+        throw new Error(`${command.name} opens the world but does not declare that it needs it`);
+      opened.world ??= product.openWorld(needConfig(), {
+        clock: io.clock,
+        ids: io.ids,
+        random: io.random,
+        logFile: logFile(plan),
+      });
       return opened.world;
     },
     interrupt: interrupts,

@@ -25,9 +25,14 @@ export function readValue(spec: ValueSpec, text: string, context: ValueContext):
 const READERS: Record<ValueKind, (text: string, context: ValueContext) => unknown> = {
   text: (text) => text,
   path: (text, context) => (text === '' || text.includes('\0') ? invalid(text, context, 'a path') : text),
-  id: (text, context) => (/^[0-9a-z][0-9a-z_-]{3,63}$/i.test(text) ? text : invalid(text, context, 'an id or at least its first 4 characters')),
-  integer: (text, context) => bounded(/^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN, text, context, 'a whole number'),
-  number: (text, context) => bounded(/^-?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})$/.test(text) ? Number(text) : Number.NaN, text, context, 'a number'),
+  id: (text, context) =>
+    /^[0-9a-z][0-9a-z_-]{3,63}$/i.test(text)
+      ? text
+      : invalid(text, context, 'an id or at least its first 4 characters'),
+  integer: (text, context) =>
+    bounded(/^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN, text, context, 'a whole number'),
+  number: (text, context) =>
+    bounded(/^-?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})$/.test(text) ? Number(text) : Number.NaN, text, context, 'a number'),
   money: readMoney,
   duration: readDuration,
   time: readTime,
@@ -39,13 +44,21 @@ const READERS: Record<ValueKind, (text: string, context: ValueContext) => unknow
 };
 
 function invalid(text: string, { where }: ValueContext, wanted: string): never {
-  throw new TvdbError('E003', { message: `${where} must be ${wanted}, not "${text}"`, facts: { flag: where, value: text } });
+  throw new TvdbError('E003', {
+    message: `${where} must be ${wanted}, not "${text}"`,
+    facts: { flag: where, value: text },
+  });
 }
 
 function bounded(value: number, text: string, context: ValueContext, noun: string): number {
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = context;
   if (value >= min && value <= max) return value;
-  const range = max === Number.POSITIVE_INFINITY ? (min === Number.NEGATIVE_INFINITY ? '' : ` of ${min} or more`) : ` from ${min} to ${max}`;
+  const range =
+    max === Number.POSITIVE_INFINITY
+      ? min === Number.NEGATIVE_INFINITY
+        ? ''
+        : ` of ${min} or more`
+      : ` from ${min} to ${max}`;
   return invalid(text, context, `${noun}${range}`);
 }
 
@@ -77,10 +90,15 @@ function readTime(text: string, context: ValueContext): number {
   const date = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text);
   if (date) {
     const [year, month, dayOfMonth] = [Number(date[1]), Number(date[2]), Number(date[3])];
-    if (new Date(Date.UTC(year, month - 1, dayOfMonth)).toISOString().startsWith(text)) return startOfDay(year, month, dayOfMonth, timezone);
+    if (new Date(Date.UTC(year, month - 1, dayOfMonth)).toISOString().startsWith(text))
+      return startOfDay(year, month, dayOfMonth, timezone);
   }
-  const full = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(full) ? invalid(text, context, 'a time such as 2026-11-22, today, 7d or 2026-11-22T16:40:00Z') : full;
+  const full = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  return Number.isNaN(full)
+    ? invalid(text, context, 'a time such as 2026-11-22, today, 7d or 2026-11-22T16:40:00Z')
+    : full;
 }
 
 /** The first moment of a calendar day in a time zone; days may run under or over the month. */

@@ -41,7 +41,7 @@ export function chunkerVersion(options: ChunkOptions): string {
  * chunk is over `maxTokens`; nothing but white space gives no chunks. The packing rules are those of `packChunks`.
  *
  * A generator, because a large document takes longer than an event loop should stand still: reading the block structure
- * is one step (about 0.3 s per MB), then each chunk is made when it is asked for, in well under a millisecond. The caller
+ * is one step (about 0.4 s per MB), then each chunk is made when it is asked for, in about a millisecond. The caller
  * lets other work in between. Throws E103 when the sizes make no sense.
  */
 export async function* chunks(

@@ -74,7 +74,9 @@ function office(label: string, format: string, ext: string): Omit<FileType, 'kin
   return { label, mime: `application/vnd.openxmlformats-officedocument.${format}`, ext };
 }
 
-/** Signatures that must stand at the very start, as Latin-1 text. A file that has one is not a PDF, whatever follows. */
+/**
+ * Signatures that must stand at the very start, as Latin-1 text. A file that has one is not a PDF, whatever follows.
+ */
 const SIGNATURES: readonly (readonly [string, FileKind])[] = [
   ['\x89PNG\r\n\x1a\n', 'png'],
   ['\xff\xd8\xff', 'jpeg'],

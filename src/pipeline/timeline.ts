@@ -1,5 +1,5 @@
 /** The story of one job, told from its events and attempts: one span for each try of each step. */
-import { isEnded, type Step, STEPS, stepOf } from '../domain/job-state.ts';
+import { isEnded, type Step, stepOf } from '../domain/job-state.ts';
 import type { EventCode } from '../store/events.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
 
@@ -37,8 +37,22 @@ export interface Timeline {
 }
 
 /** Events that end a try without the step being done, and how. */
-const ENDINGS: Partial<Record<EventCode, SpanStatus>> = { RETRY_SCHEDULED: 'retry', PARKED: 'wait', FAILED: 'fail', LEASE_RECLAIMED: 'lost', CANCELLED: 'skip' };
-const NOTES: readonly string[] = ['FALLBACK', 'LEASE_RECLAIMED', 'RESUMED', 'CANCELLED', 'UPLOAD_ATTACHED', 'DOCUMENT_DELETED', 'BUDGET_REFUSED'] satisfies EventCode[];
+const ENDINGS: Partial<Record<EventCode, SpanStatus>> = {
+  RETRY_SCHEDULED: 'retry',
+  PARKED: 'wait',
+  FAILED: 'fail',
+  LEASE_RECLAIMED: 'lost',
+  CANCELLED: 'skip',
+};
+const NOTES: readonly string[] = [
+  'FALLBACK',
+  'LEASE_RECLAIMED',
+  'RESUMED',
+  'CANCELLED',
+  'UPLOAD_ATTACHED',
+  'DOCUMENT_DELETED',
+  'BUDGET_REFUSED',
+] satisfies EventCode[];
 
 interface OpenSpan {
   stage: Step;
@@ -51,7 +65,12 @@ interface OpenSpan {
 }
 
 /** Builds the timeline of `job` as of `now`. Events and attempts in any order; a job without events has no spans. */
-export function timeline(job: JobRow, events: readonly JobEventRow[], attempts: readonly AttemptRow[], now: number): Timeline {
+export function timeline(
+  job: JobRow,
+  events: readonly JobEventRow[],
+  attempts: readonly AttemptRow[],
+  now: number,
+): Timeline {
   const ordered = [...events].sort((a, b) => a.seq - b.seq);
   const origin = Math.min(job.created_at, ...ordered.map(startOf));
   const spans: OpenSpan[] = [];
@@ -70,16 +89,27 @@ export function timeline(job: JobRow, events: readonly JobEventRow[], attempts: 
 function place(event: JobEventRow, spans: OpenSpan[]): void {
   const current = spans.at(-1);
   const ending = ENDINGS[event.code as EventCode];
-  const stage = (event.stage as Step | null) ?? (ending === undefined ? null : (current?.stage ?? null));
-  // A resumed job tells nothing about a step yet: its next event does.
-  if (stage === null || !STEPS.includes(stage)) return;
+  // An event without a stage (a takeover) is about the step the job stood at; one that ends nothing tells of no step at all.
+  const stage =
+    (event.stage as Step | null) ??
+    (ending === undefined || event.from_status === null ? null : stepOf(event.from_status));
+  if (stage === null) return;
   const continues = current !== undefined && current.stage === stage && current.status === null;
   // Taken back or cancelled between two tries: a note, not a try of its own.
-  if (!continues && event.duration_ms === null && (event.code === 'LEASE_RECLAIMED' || event.code === 'CANCELLED')) return;
+  if (!continues && event.duration_ms === null && (event.code === 'LEASE_RECLAIMED' || event.code === 'CANCELLED'))
+    return;
   if (current !== undefined && !continues) current.status ??= 'ok';
   const span = continues
     ? current
-    : { stage, state: event.from_status, start: startOf(event), timed: event.duration_ms !== null, end: event.at, status: null, events: [] };
+    : {
+        stage,
+        state: event.from_status,
+        start: startOf(event),
+        timed: event.duration_ms !== null,
+        end: event.at,
+        status: null,
+        events: [],
+      };
   if (!continues) spans.push(span);
   span.events.push(event);
   span.timed ||= span.events.length > 1;
@@ -106,8 +136,11 @@ function numbered(spans: readonly OpenSpan[], attempts: readonly AttemptRow[], o
   return spans.map((span, index) => {
     const attempt = (tries.get(span.stage) ?? 0) + 1;
     tries.set(span.stage, attempt);
-    const nextOfStage = spans.slice(index + 1).find((later) => later.stage === span.stage)?.start ?? Number.POSITIVE_INFINITY;
-    const own = left.filter((one) => one.service === span.stage && one.started_at < Math.max(nextOfStage, span.start + 1));
+    const nextOfStage =
+      spans.slice(index + 1).find((later) => later.stage === span.stage)?.start ?? Number.POSITIVE_INFINITY;
+    const own = left.filter(
+      (one) => one.service === span.stage && one.started_at < Math.max(nextOfStage, span.start + 1),
+    );
     for (const one of own) left.splice(left.indexOf(one), 1);
     return {
       stage: span.stage,

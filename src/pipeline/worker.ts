@@ -20,6 +20,8 @@ export interface WorkOptions {
   until: 'drain' | 'forever';
   /** Whether draining also waits for jobs that other processes hold (an upload follows its own jobs to the end). */
   waitForOthers: boolean;
+  /** Jobs to take at most; then it ends. */
+  limit?: number;
   onEvent: OnEvent;
   /** Told after each look at an empty queue. */
   onIdle?: (left: Outlook) => void;
@@ -28,7 +30,9 @@ export interface WorkOptions {
 
 export interface WorkSummary {
   workerId: string;
-  /** Jobs this worker took to an end or a wait, by the status they were left in. */
+  /** Jobs it took, each counted every time. */
+  claims: number;
+  /** What is left in its scope. */
   left: Outlook;
   stoppedBy: 'drained' | 'stopped';
 }
@@ -48,11 +52,15 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   const keeper = keepLeases(deps, workerId, options.onEvent, failure);
   const signals = { abort, stopping: options.signals.stopping };
   const active = new Set<Promise<void>>();
+  let claims = 0;
   try {
     for (;;) {
       if (signals.stopping.aborted || abort.aborted) break;
-      const job = active.size < options.concurrency ? await claim(deps, workerId, options) : null;
+      const enough = claims >= (options.limit ?? Number.POSITIVE_INFINITY);
+      if (enough && active.size === 0) break;
+      const job = !enough && active.size < options.concurrency ? await claim(deps, workerId, options) : null;
       if (job !== null) {
+        claims += 1;
         const running: Promise<void> = drive(job, deps, workerId, signals, options.onEvent)
           .catch((error: unknown) => failure.abort(error))
           .finally(() => active.delete(running));
@@ -73,7 +81,7 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   }
   if (failure.signal.aborted) throw failure.signal.reason;
   const left = await outlook(store.db, clock.now(), options.scope);
-  return { workerId, left, stoppedBy: signals.stopping.aborted || abort.aborted ? 'stopped' : 'drained' };
+  return { workerId, claims, left, stoppedBy: signals.stopping.aborted || abort.aborted ? 'stopped' : 'drained' };
 }
 
 async function claim(deps: PipelineDeps, owner: string, { scope, onEvent }: WorkOptions): Promise<JobRow | null> {

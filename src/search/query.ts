@@ -46,6 +46,8 @@ export interface SearchHit {
   chunkId: string;
   documentId: string;
   filename: string;
+  /** Absolute path it was uploaded from, `null` for standard input. */
+  sourcePath: string | null;
   pageFrom: number;
   pageTo: number;
   /** Headings above the chunk, outermost first. */
@@ -84,7 +86,8 @@ export async function searchSpace(db: Db, question: SearchQuestion): Promise<Sea
 
   const method = space.chunks <= exactUpTo ? 'exact' : 'coarse';
   const scope = { spaceId: space.space_id, documentIds };
-  const source = method === 'exact' ? inScope(scope) : shortlisted(scope, query, Math.max(LEAST_CANDIDATES, k * CANDIDATES_PER_HIT));
+  const source =
+    method === 'exact' ? inScope(scope) : shortlisted(scope, query, Math.max(LEAST_CANDIDATES, k * CANDIDATES_PER_HIT));
   return { hits: await nearest(db, source, query, { k, minScore }), searched: space.chunks, excluded, method };
 }
 
@@ -124,7 +127,8 @@ function inScope({ spaceId, documentIds }: Scope): RawBuilder<unknown> {
 
 /** `FROM` of the rows that are nearest by their sign bits. */
 function shortlisted(scope: Scope, query: Float32Array, count: number): RawBuilder<unknown> {
-  const within = scope.documentIds === undefined ? sql`` : sql`AND vector_id IN (SELECT vector_id FROM ${inScope(scope)})`;
+  const within =
+    scope.documentIds === undefined ? sql`` : sql`AND vector_id IN (SELECT vector_id FROM ${inScope(scope)})`;
   return sql`vectors WHERE vector_id IN (
     SELECT vector_id FROM vector_bits WHERE space_id = ${scope.spaceId} ${within}
     ORDER BY vec_distance_hamming(vec_bit(bits), vec_bit(${signBits(query)})), vector_id LIMIT ${count})`;
@@ -146,7 +150,8 @@ async function nearest(
       SELECT vector_id, 1 - vec_distance_cosine(vector, ${encodeVector(query)}) AS score
       FROM ${source} ORDER BY score DESC, vector_id LIMIT ${k}
     )
-    SELECT best.score, v.chunk_id AS chunkId, v.document_id AS documentId, d.filename, c.page_from AS pageFrom,
+    SELECT best.score, v.chunk_id AS chunkId, v.document_id AS documentId, d.filename, d.source_path AS sourcePath,
+      c.page_from AS pageFrom,
       c.page_to AS pageTo, c.heading_path AS headingPath, c.text, c.chunk_ord AS chunkOrd, v.origin,
       d.superseded_by AS supersededBy
     FROM best

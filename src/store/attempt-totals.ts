@@ -24,7 +24,11 @@ export interface AttemptTotal {
 const KEY_COLUMNS = { mode: 'j.service_mode', job: 'a.job_id', document: 'j.document_id', run: 'j.run_id' } as const;
 
 /** Totals of the requests sent in `[from, to)`, the most requests first. A request that provably never left is not counted. */
-export async function attemptTotals(db: Db, period: { from: number; to: number }, key?: TotalKey): Promise<AttemptTotal[]> {
+export async function attemptTotals(
+  db: Db,
+  period: { from: number; to: number },
+  key?: TotalKey,
+): Promise<AttemptTotal[]> {
   const column = key === undefined ? sql`NULL` : sql.ref(KEY_COLUMNS[key]);
   const filename = key === 'job' || key === 'document' ? sql`MAX(d.filename)` : sql`NULL`;
   const { rows } = await sql<AttemptTotal>`
@@ -68,6 +72,8 @@ export async function firstRequests(db: Db, { from, to }: { from: number; to: nu
 export async function jobsWithRealRequests(db: Db, jobIds: readonly string[]): Promise<Set<string>> {
   const { rows } = await sql<{ job_id: string }>`
     SELECT DISTINCT job_id FROM attempts
-    WHERE job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)})) AND origin = 'real' AND sent IS NOT NULL`.execute(db);
+    WHERE job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)})) AND origin = 'real' AND sent IS NOT NULL`.execute(
+    db,
+  );
   return new Set(rows.map(({ job_id }) => job_id));
 }

@@ -10,14 +10,62 @@ import type { Page } from '../../src/cli/ui/ui.ts';
 const FORBIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/u;
 
 function payloads(): string[] {
-  const sequences = ['\x1b[2J', '\x1b[H', '\x1b]0;title\x07', '\x1b]8;;http://x\x1b\\', '\x1b]52;c;aGk=\x07', '\x1bP1$r\x1b\\', '\x9b31m', '\x1b[?25l', '\x1bc', '\x1b[6n'];
-  const controls = [...Array(32).keys(), ...Array.from({ length: 33 }, (_, i) => 0x7f + i)].map((c) => String.fromCharCode(c));
-  const hidden = ['\u061c', '\u200b', '\u200c', '\u200d', '\u200e', '\u200f', '\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2060', '\u2061', '\u2066', '\u2067', '\u2068', '\u2069', '\ufeff', '\u00ad', '\u034f', '\u115f', '\u180e', '\u3164', '\uffa0', '\ufff9', '\u2028', '\u2029', '\ufe0f', '\u{e0001}', '\u{e0041}', '\u{1d173}', '\ud800', '\udfff'];
+  const sequences = [
+    '\x1b[2J',
+    '\x1b[H',
+    '\x1b]0;title\x07',
+    '\x1b]8;;http://x\x1b\\',
+    '\x1b]52;c;aGk=\x07',
+    '\x1bP1$r\x1b\\',
+    '\x9b31m',
+    '\x1b[?25l',
+    '\x1bc',
+    '\x1b[6n',
+  ];
+  const controls = [...Array(32).keys(), ...Array.from({ length: 33 }, (_, i) => 0x7f + i)].map((c) =>
+    String.fromCharCode(c),
+  );
+  const hidden = [
+    '\u061c',
+    '\u200b',
+    '\u200c',
+    '\u200d',
+    '\u200e',
+    '\u200f',
+    '\u202a',
+    '\u202b',
+    '\u202c',
+    '\u202d',
+    '\u202e',
+    '\u2060',
+    '\u2061',
+    '\u2066',
+    '\u2067',
+    '\u2068',
+    '\u2069',
+    '\ufeff',
+    '\u00ad',
+    '\u034f',
+    '\u115f',
+    '\u180e',
+    '\u3164',
+    '\uffa0',
+    '\ufff9',
+    '\u2028',
+    '\u2029',
+    '\ufe0f',
+    '\u{e0001}',
+    '\u{e0041}',
+    '\u{1d173}',
+    '\ud800',
+    '\udfff',
+  ];
   const around = (text: string) => [`${text}`, `name${text}.pdf`];
   return [...sequences, ...controls, ...hidden].flatMap(around);
 }
 
-const page = (build: (page: Page) => void, cols = 80) => setPage(build, { cols, paint: unpainted, ascii: true, accessible: false });
+const page = (build: (page: Page) => void, cols = 80) =>
+  setPage(build, { cols, paint: unpainted, ascii: true, accessible: false });
 
 describe('display', () => {
   it('T93: leaves no control, bidi or zero-width character of 200 payloads', () => {
@@ -28,8 +76,9 @@ describe('display', () => {
   });
 
   it('T93: is safe for any text, and changes nothing that is printable', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => expect(display(text)).not.toMatch(FORBIDDEN)));
-    for (const text of ['plain', 'Größe', '日本語.pdf', 'naïve – “quoted”', 'नमस्ते', '🙂']) expect(display(text)).toBe(text);
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void expect(display(text)).not.toMatch(FORBIDDEN)));
+    for (const text of ['plain', 'Größe', '日本語.pdf', 'naïve – “quoted”', 'नमस्ते', '🙂'])
+      expect(display(text)).toBe(text);
   });
 
   it('shows two names that differ in a hidden character as different', () => {
@@ -52,9 +101,13 @@ describe('display', () => {
     expect(truncate('a-very-long-file-name-2024.pdf', 15)).toBe('a-very...24.pdf');
     expect(width(truncate('日本語の長い名前です.pdf', 11))).toBeLessThanOrEqual(11);
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }).map((text) => display(text)), fc.integer({ min: 1, max: 40 }), (text, cols) => {
-        expect(width(truncate(text, cols))).toBeLessThanOrEqual(cols);
-      }),
+      fc.property(
+        fc.string({ unit: 'grapheme' }).map((text) => display(text)),
+        fc.integer({ min: 1, max: 40 }),
+        (text, cols) => {
+          expect(width(truncate(text, cols))).toBeLessThanOrEqual(cols);
+        },
+      ),
     );
   });
 });
@@ -75,24 +128,46 @@ describe('page', () => {
 
   it('never sets a line wider than the terminal, and loses no word', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 60 }), { minLength: 1, maxLength: 12 }), fc.integer({ min: 20, max: 120 }), async (words, cols) => {
-        const printed = await page((p) => p.field('Label', words.join(' ')), cols);
-        for (const line of printed.split('\n')) expect(line.length).toBeLessThanOrEqual(cols);
-        expect(printed.replace(/\s/g, '')).toBe(`Label${words.join('')}`.replace(/\s/g, ''));
-      }),
+      fc.asyncProperty(
+        fc.array(fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 60 }), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 20, max: 120 }),
+        async (words, cols) => {
+          const printed = await page((p) => p.field('Label', words.join(' ')), cols);
+          for (const line of printed.split('\n')) expect(line.length).toBeLessThanOrEqual(cols);
+          expect(printed.replace(/\s/g, '')).toBe(`Label${words.join('')}`.replace(/\s/g, ''));
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
   it.each([20, 40, 80, 200])('keeps every value of a table at %i columns', async (cols) => {
-    const rows = [['a81f3c2e', 'complete', 'policy-2024.pdf', '$0.0910'], ['b92e4d11', 'failed', 'scan-locked.pdf', null]];
-    const printed = await page((p) => p.table({ columns: [{ head: 'JOB' }, { head: 'STATUS' }, { head: 'FILE', flex: true }, { head: 'COST', align: 'right' }], rows }), cols);
+    const rows = [
+      ['a81f3c2e', 'complete', 'policy-2024.pdf', '$0.0910'],
+      ['b92e4d11', 'failed', 'scan-locked.pdf', null],
+    ];
+    const printed = await page(
+      (p) =>
+        p.table({
+          columns: [
+            { head: 'JOB' },
+            { head: 'STATUS' },
+            { head: 'FILE', flex: true },
+            { head: 'COST', align: 'right' },
+          ],
+          rows,
+        }),
+      cols,
+    );
     for (const line of printed.split('\n')) expect(line.length).toBeLessThanOrEqual(cols);
     for (const value of rows.flat()) expect(printed).toContain(value ?? '-');
   });
 
   it('cuts only flex columns when a table is too wide, and turns to records when that is not enough', async () => {
-    const table = (flex: boolean) => ({ columns: [{ head: 'ID' }, { head: 'FILE', flex }], rows: [['0123456789', 'x'.repeat(200)]] });
+    const table = (flex: boolean) => ({
+      columns: [{ head: 'ID' }, { head: 'FILE', flex }],
+      rows: [['0123456789', 'x'.repeat(200)]],
+    });
     const cut = await page((p) => p.table(table(true)));
     expect(cut).toContain('0123456789  xxxx');
     expect(cut).toContain('xx...xx');
@@ -103,12 +178,30 @@ describe('page', () => {
   });
 
   it('sets tables without borders and without spaces at the end of lines', async () => {
-    const printed = await page((p) => p.table({ columns: [{ head: 'RUN' }, { head: 'COST', align: 'right' }, { head: 'FILE' }], rows: [['r1', '$1.0000', 'a.pdf'], ['r22', '-', 'b']] }));
+    const printed = await page((p) =>
+      p.table({
+        columns: [{ head: 'RUN' }, { head: 'COST', align: 'right' }, { head: 'FILE' }],
+        rows: [
+          ['r1', '$1.0000', 'a.pdf'],
+          ['r22', '-', 'b'],
+        ],
+      }),
+    );
     expect(printed).toBe('RUN     COST  FILE\nr1   $1.0000  a.pdf\nr22        -  b\n');
   });
 
   it('writes labelled records for screen readers at any width', async () => {
-    const printed = await setPage((p) => p.table({ columns: [{ head: 'RUN' }, { head: 'COST' }], rows: [['r1', '$1'], ['r2', '$2']] }), { cols: 200, paint: unpainted, ascii: true, accessible: true });
+    const printed = await setPage(
+      (p) =>
+        p.table({
+          columns: [{ head: 'RUN' }, { head: 'COST' }],
+          rows: [
+            ['r1', '$1'],
+            ['r2', '$2'],
+          ],
+        }),
+      { cols: 200, paint: unpainted, ascii: true, accessible: true },
+    );
     expect(printed).toBe('run: r1\ncost: $1\n\nrun: r2\ncost: $2\n');
   });
 });

@@ -6,7 +6,11 @@ import { help } from '../../src/cli/commands/help.ts';
 const BASICS = { examples: [], needs: 'nothing', exitCodes: [0], json: 'tvdb.sample/v1', ndjson: false } as const;
 
 /** A command whose handler is given by the test. */
-export function sample(name: string, handler: CommandDefinition['handler'], more: Partial<CommandDefinition> = {}): CommandDefinition {
+export function sample(
+  name: string,
+  handler: CommandDefinition['handler'],
+  more: Partial<CommandDefinition> = {},
+): CommandDefinition {
   return { ...BASICS, name, summary: `Sample ${name}`, args: [], options: [], ...more, handler } as CommandDefinition;
 }
 
@@ -22,7 +26,14 @@ export const upload = defineCommand({
   summary: 'Accept documents',
   args: [{ name: 'paths', summary: 'files', value: 'path', repeat: true }],
   options: [
-    { name: 'mode', short: 'm', value: ['mock', 'real', 'hybrid'], summary: 'which services', common: true, setting: 'SERVICE_MODE' },
+    {
+      name: 'mode',
+      short: 'm',
+      value: ['mock', 'real', 'hybrid'],
+      summary: 'which services',
+      common: true,
+      setting: 'SERVICE_MODE',
+    },
     { name: 'max-cost', value: 'money', summary: 'run cap' },
     { name: 'tag', value: 'pair', repeat: true, summary: 'label' },
     { name: 'no-wait', summary: 'return at once' },
@@ -42,20 +53,49 @@ export const upload = defineCommand({
 
 export const COMMANDS: readonly CommandDefinition[] = [
   upload,
-  answers('status', {
-    data: { jobs: [{ job_id: 'j1', status: 'complete', cost: 1 }, { job_id: 'j2', status: 'failed', cost: 2 }], overall: 'warn' },
-    plain: () => [['j1', 'complete'], ['j2', null]],
-    quiet: () => ['j1', 'j2'],
-    render: (page) => page.table({ columns: [{ head: 'JOB' }, { head: 'STATUS' }], rows: [['j1', 'complete'], ['j2', 'failed']] }),
-    next: 'tvdb trace j2',
-  }, { ndjson: true }),
+  answers(
+    'status',
+    {
+      data: {
+        jobs: [
+          { job_id: 'j1', status: 'complete', cost: 1 },
+          { job_id: 'j2', status: 'failed', cost: 2 },
+        ],
+        overall: 'warn',
+      },
+      plain: () => [
+        ['j1', 'complete'],
+        ['j2', null],
+      ],
+      quiet: () => ['j1', 'j2'],
+      render: (page) =>
+        page.table({
+          columns: [{ head: 'JOB' }, { head: 'STATUS' }],
+          rows: [
+            ['j1', 'complete'],
+            ['j2', 'failed'],
+          ],
+        }),
+      next: 'tvdb trace j2',
+    },
+    { ndjson: true },
+  ),
   defineGroup('alerts', 'Alerts'),
   answers('alerts list', { data: {} }),
   answers('alerts ack', { data: {} }, { args: [{ name: 'id', summary: 'alert', value: 'id' }] }),
   answers('script', { data: {}, text: 'script' }, { json: null }),
-  sample('fail', async () => {
-    throw new TvdbError('E405', { message: 'The PDF is damaged', why: 'no trailer', chargedNanoUsd: 0, facts: { job_id: 'abcdef0123456789' } });
-  }, { ndjson: true }),
+  sample(
+    'fail',
+    async () => {
+      throw new TvdbError('E405', {
+        message: 'The PDF is damaged',
+        why: 'no trailer',
+        chargedNanoUsd: 0,
+        facts: { job_id: 'abcdef0123456789' },
+      });
+    },
+    { ndjson: true },
+  ),
   sample('bug', async () => {
     throw new TypeError('Cannot read properties of undefined');
   }),

@@ -22,7 +22,8 @@ describe('values', () => {
     expect(read('money', '$5')).toBe(5_000_000_000);
     expect(read('money', '0.000000001')).toBe(1);
     expect(read('money', '999999.999999999')).toBe(999_999_999_999_999);
-    for (const text of ['', '-1', '1,5', '1e3', 'free', '0.0000000001', '1000000', 'NaN', '.5', '5.']) expect(code('money', text)).toBe('E003');
+    for (const text of ['', '-1', '1,5', '1e3', 'free', '0.0000000001', '1000000', 'NaN', '.5', '5.'])
+      expect(code('money', text)).toBe('E003');
   });
 
   it('reads any money amount back to what was written', () => {
@@ -50,7 +51,8 @@ describe('values', () => {
     // 03:30 UTC is still the evening before in New York.
     expect(read('time', 'today', 'America/New_York')).toBe(Date.UTC(2026, 10, 21, 5));
     expect(read('time', 'yesterday', 'America/New_York')).toBe(Date.UTC(2026, 10, 20, 5));
-    for (const text of ['', 'tomorrowish', '2026-02-30', '2026-13-01', '22.11.2026', '2026-11-22T16:40:00', '0']) expect(code('time', text)).toBe('E003');
+    for (const text of ['', 'tomorrowish', '2026-02-30', '2026-13-01', '22.11.2026', '2026-11-22T16:40:00', '0'])
+      expect(code('time', text)).toBe('E003');
   });
 
   it('finds the first moment of days on which the clocks change', () => {

@@ -1,4 +1,6 @@
-/** What every parse service must do, whichever provider is behind it. Called by the test file of each implementation. */
+/**
+ * What every parse service must do, whichever provider is behind it. Called by the test file of each implementation.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TvdbError } from '../../src/base/errors.ts';
 import type { ParseAttempt, ParsePoll, ParseRequest, ParseService } from '../../src/services/parse/port.ts';

@@ -39,6 +39,7 @@ describe('searchSpace', () => {
       text: `text ${ord} of ${first?.documentId}`,
       chunkOrd: ord,
       origin: 'mock',
+      sourcePath: null,
       supersededBy: null,
     });
   });

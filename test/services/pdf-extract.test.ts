@@ -76,6 +76,18 @@ describe('extract', () => {
     ]);
   });
 
+  it('T16: keeps the numbers of pages when one is missing behind a lying count', async () => {
+    const objects = flat(texts(4), 1);
+    delete objects[pageObject(1)];
+    const found = await extract(rawPdf(objects), 4);
+    expect(found.map((page) => ('error' in page ? page.number : page.markdown))).toEqual([
+      'Page number 1 speaks',
+      2,
+      'Page number 3 speaks',
+      'Page number 4 speaks',
+    ]);
+  });
+
   it('never returns more pages than were counted', async () => {
     expect(await codeOf(extract(rawPdf(flat(texts(5))), 3))).toBe('E405');
   });

@@ -1,4 +1,7 @@
-/** What the PDF tests share: tiny documents written object by object, a clock moved by hand, and a child that misbehaves. */
+/**
+ * What the PDF tests share: tiny documents written object by object, a clock moved by hand, and a child that
+ * misbehaves.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -35,7 +35,7 @@ describe('T80: damaged documents', () => {
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
     expect(Object.values(outcomes).reduce((sum, count) => sum + count, 0)).toBe(PER_SEED);
-    expect(outcomes['read']).toBeGreaterThan(0);
+    expect(outcomes.read).toBeGreaterThan(0);
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 1024 * 1024);
   });
 });

@@ -189,7 +189,7 @@ describe('a pool of PDF children', () => {
     const closed = one.close();
     expect(processes()).toBe(1);
     await closed;
-    expect(processes()).toBe(0);
+    await until(() => processes() === 0);
   });
 });
 

@@ -37,14 +37,25 @@ export interface RunOptions {
   onOutput?: (stream: 'stdout' | 'stderr', text: string) => void;
 }
 
-export interface Run {
-  code: number;
-  stdout: string;
-  stderr: string;
-  home: string;
+/** What a run left behind. */
+export class Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly home: string;
+
+  constructor(code: number, stdout: string, stderr: string, home: string) {
+    this.code = code;
+    this.stdout = stdout;
+    this.stderr = stderr;
+    this.home = home;
+  }
+
   /** stdout as one JSON document. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of many shapes
-  json: any;
+  get json(): any {
+    return JSON.parse(this.stdout);
+  }
 }
 
 class Capture extends Writable {
@@ -101,13 +112,5 @@ export async function runTvdb(argv: readonly string[], options: RunOptions = {})
     },
     { ...PRODUCT, ...(options.commands !== undefined && { commands: options.commands }), ...options.product },
   );
-  return {
-    code,
-    stdout: stdout.text,
-    stderr: stderr.text,
-    home,
-    get json() {
-      return JSON.parse(stdout.text);
-    },
-  };
+  return new Run(code, stdout.text, stderr.text, home);
 }

@@ -1,5 +1,11 @@
 /** `tvdb completion <shell>` prints a completion script; the hidden `tvdb complete` answers it at every Tab. */
-import { type CommandDefinition, defineCommand, type IdSuggestion, type OptionSpec, type ValueSpec } from '../command.ts';
+import {
+  type CommandDefinition,
+  defineCommand,
+  type IdSuggestion,
+  type OptionSpec,
+  type ValueSpec,
+} from '../command.ts';
 import { GLOBAL_OPTIONS } from '../globals.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
@@ -9,7 +15,7 @@ const IDS_WITHIN_MS = 100;
 export const completion = defineCommand({
   name: 'completion',
   summary: 'Print a shell completion script',
-  description: 'The script goes to stdout and nothing else is changed. Load it from your shell\'s start-up file.',
+  description: "The script goes to stdout and nothing else is changed. Load it from your shell's start-up file.",
   args: [{ name: 'shell', summary: 'the shell to complete in', value: SHELLS }],
   options: [],
   examples: [
@@ -46,7 +52,11 @@ export const complete = defineCommand({
     addOptions(root, GLOBAL_OPTIONS, ids);
     for (const command of visible) {
       const target = root.command(command.name, command.summary);
-      addOptions(target, command.options.filter(({ hidden }) => !hidden), ids);
+      addOptions(
+        target,
+        command.options.filter(({ hidden }) => !hidden),
+        ids,
+      );
       addOptions(target, GLOBAL_OPTIONS, ids);
       for (const { name, value, repeat } of command.args) target.argument(name, values(value, ids), repeat === true);
     }
@@ -70,9 +80,16 @@ function addOptions(target: Target, options: readonly OptionSpec[], ids: readonl
 
 /** What can stand in a place; `undefined` leaves it to the shell (file names). */
 function values(value: ValueSpec | undefined, ids: readonly IdSuggestion[]): Completer | undefined {
-  if (value === 'id') return (give) => ids.forEach((id) => give(id.value, id.description));
+  const list = value === 'id' ? ids : choices(value);
+  if (list === undefined) return undefined;
+  return (give) => {
+    for (const one of list) give(one.value, one.description);
+  };
+}
+
+function choices(value: ValueSpec | undefined): IdSuggestion[] | undefined {
   if (value === undefined || typeof value === 'string') return undefined;
-  return (give) => value.forEach((choice) => give(choice, ''));
+  return value.map((choice) => ({ value: choice, description: '' }));
 }
 
 function takesIds(commands: readonly CommandDefinition[]): boolean {

@@ -9,7 +9,14 @@ import { closest } from '../suggest.ts';
 export const help = defineCommand({
   name: 'help',
   summary: 'Show help for a command or a topic',
-  args: [{ name: 'topic', summary: 'a command, or one of exit-codes, environment, formatting, errors', optional: true, repeat: true }],
+  args: [
+    {
+      name: 'topic',
+      summary: 'a command, or one of exit-codes, environment, formatting, errors',
+      optional: true,
+      repeat: true,
+    },
+  ],
   options: [{ name: 'brief', summary: 'commands only', hidden: true }],
   examples: [
     ['tvdb help upload', 'flags and exit codes of a command'],
@@ -31,7 +38,11 @@ export const help = defineCommand({
   },
 });
 
-async function topicHelp(word: string, detail: string | undefined, commands: readonly CommandDefinition[]): Promise<CommandResult> {
+async function topicHelp(
+  word: string,
+  detail: string | undefined,
+  commands: readonly CommandDefinition[],
+): Promise<CommandResult> {
   const topics = await import('../help-topics.ts');
   if (word === 'exit-codes') return topics.exitCodesTopic();
   if (word === 'environment') return topics.environmentTopic();
@@ -62,7 +73,12 @@ function tree(commands: readonly CommandDefinition[]): object {
       name: command.name,
       summary: command.summary,
       usage: usage(command, []),
-      arguments: command.args.map(({ name, summary, optional, repeat }) => ({ name, summary, required: optional !== true, repeatable: repeat === true })),
+      arguments: command.args.map(({ name, summary, optional, repeat }) => ({
+        name,
+        summary,
+        required: optional !== true,
+        repeatable: repeat === true,
+      })),
       options: command.options.filter(({ hidden }) => !hidden).map(option),
       examples: command.examples.map(([line, effect]) => ({ line, effect })),
       exit_codes: exitRows(command.exitCodes).map(([code, meaning]) => ({ code, meaning })),

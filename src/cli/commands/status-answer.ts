@@ -1,16 +1,23 @@
 /** Gathers what `status` answers: services, queue, jobs. Reads the store only; starts nothing and asks no service. */
 import { iso } from '../../base/clock.ts';
-import { isFailed, type JobStatus, type Step, STEPS, stepOf } from '../../domain/job-state.ts';
+import { isFailed, type JobStatus, STEPS, type Step, stepOf } from '../../domain/job-state.ts';
 import type { Route } from '../../domain/service-mode.ts';
 import { KEY_VARIABLES } from '../../services/router.ts';
 import { jobsWithRealRequests } from '../../store/attempt-totals.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
-import { countContent, countQueue, type ParkedGroup, parkedGroups, type QueueCount, statusesOf } from '../../store/queue.ts';
+import {
+  countContent,
+  countQueue,
+  type ParkedGroup,
+  parkedGroups,
+  type QueueCount,
+  statusesOf,
+} from '../../store/queue.ts';
 import { deadWorkers, listWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import { age, plural } from '../ui/format.ts';
 import type { StatusWord } from '../ui/text.ts';
-import { jobJson, type JobSurroundings } from './job-view.ts';
+import { type JobSurroundings, jobJson } from './job-view.ts';
 
 export interface ServiceLine {
   readonly name: 'store' | 'worker' | 'llamaparse' | 'openai';
@@ -67,13 +74,18 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
   const { db } = world.store;
   const at = world.clock.now();
   const dead = await deadWorkers(db);
-  const workers = (await listWorkers(db)).filter(({ worker_id: id, heartbeat_at: beat }) => !dead.includes(id) && at - beat <= world.config.settings.LEASE_DURATION);
+  const workers = (await listWorkers(db)).filter(
+    ({ worker_id: id, heartbeat_at: beat }) => !dead.includes(id) && at - beat <= world.config.settings.LEASE_DURATION,
+  );
   const counts = await countQueue(db, at, dead);
   const queue = queueState(counts, await parkedGroups(db, at), { at, liveWorkers: workers.length });
   const listed = await listJobs(db, { ...request, limit: request.limit + 1 });
   const jobs = listed.slice(0, request.limit);
   const statuses = await statusesOf(db, request.jobIds ?? jobs.map(({ job_id: id }) => id));
-  const withRealRequests = await jobsWithRealRequests(db, jobs.map(({ job_id: id }) => id));
+  const withRealRequests = await jobsWithRealRequests(
+    db,
+    jobs.map(({ job_id: id }) => id),
+  );
   const lastBeat = workers[0]?.heartbeat_at;
   return {
     at,
@@ -90,7 +102,11 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
   };
 }
 
-function queueState(counts: readonly QueueCount[], parked: readonly ParkedGroup[], { at, liveWorkers }: { at: number; liveWorkers: number }): QueueState {
+function queueState(
+  counts: readonly QueueCount[],
+  parked: readonly ParkedGroup[],
+  { at, liveWorkers }: { at: number; liveWorkers: number },
+): QueueState {
   const steps = STEPS.map((step) => {
     const here = counts.filter(({ status }) => stepOf(status) === step);
     const sum = (pick: (row: QueueCount) => number) => here.reduce((total, row) => total + pick(row), 0);
@@ -104,7 +120,9 @@ function queueState(counts: readonly QueueCount[], parked: readonly ParkedGroup[
     };
   });
   const total = (key: 'waiting' | 'active' | 'parked' | 'failed') => steps.reduce((sum, step) => sum + step[key], 0);
-  const oldest = counts.flatMap(({ status, oldestWaiting }) => (isFailed(status) || oldestWaiting === null ? [] : [oldestWaiting]));
+  const oldest = counts.flatMap(({ status, oldestWaiting }) =>
+    isFailed(status) || oldestWaiting === null ? [] : [oldestWaiting],
+  );
   return {
     waiting: total('waiting'),
     active: total('active'),
@@ -149,9 +167,21 @@ function routeLines({ router, config }: World): ServiceLine[] {
       name,
       title: name === 'openai' ? 'OpenAI' : 'LlamaParse',
       word: route.use === null ? ('fail' as const) : route.fallback ? ('warn' as const) : ('ok' as const),
-      state: route.use === null ? `${mode} -> none` : route.use === mode ? mode : `${mode} -> ${route.use.toUpperCase()}${route.fallback ? ' (fallback)' : ''}`,
+      state:
+        route.use === null
+          ? `${mode} -> none`
+          : route.use === mode
+            ? mode
+            : `${mode} -> ${route.use.toUpperCase()}${route.fallback ? ' (fallback)' : ''}`,
       detail: routeText(route, KEY_VARIABLES[name]),
-      json: { mode_configured: mode, mode_effective: route.use, reason: route.why, fallback: route.fallback, since: null, retry_at: null },
+      json: {
+        mode_configured: mode,
+        mode_effective: route.use,
+        reason: route.why,
+        fallback: route.fallback,
+        since: null,
+        retry_at: null,
+      },
     };
   });
 }

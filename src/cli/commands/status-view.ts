@@ -15,18 +15,31 @@ const TITLE_COLUMN = 13;
 const STATE_COLUMN = 24;
 
 /** The whole page; without services and queue when certain jobs were asked for. */
-export function statusPage(page: Page, answer: StatusAnswer, ui: Pick<Ui, 'date' | 'time'>, { jobsOnly }: { jobsOnly: boolean }): void {
+export function statusPage(
+  page: Page,
+  answer: StatusAnswer,
+  ui: Pick<Ui, 'date' | 'time'>,
+  { jobsOnly }: { jobsOnly: boolean },
+): void {
   if (!jobsOnly) {
     page.heading('Services');
     for (const { word, title, state, detail } of answer.services) {
-      page.status(word, title.padEnd(TITLE_COLUMN), state.length < STATE_COLUMN ? state.padEnd(STATE_COLUMN) : `${state}   `, dim(detail));
+      page.status(
+        word,
+        title.padEnd(TITLE_COLUMN),
+        state.length < STATE_COLUMN ? state.padEnd(STATE_COLUMN) : `${state}   `,
+        dim(detail),
+      );
     }
     page.blank();
     queueLines(page, answer.queue, answer.at, ui);
     page.blank();
   }
   if (answer.jobs.length === 0) {
-    page.line(jobsOnly ? 'No job matches.' : 'No jobs yet. Upload a document: ', jobsOnly ? '' : accent('tvdb upload <file.pdf>'));
+    page.line(
+      jobsOnly ? 'No job matches.' : 'No jobs yet. Upload a document: ',
+      jobsOnly ? '' : accent('tvdb upload <file.pdf>'),
+    );
     return;
   }
   page.table({
@@ -82,7 +95,10 @@ function stepText(counts: { waiting: number; active: number; parked: number; fai
     [counts.parked, 'parked'],
     [counts.failed, 'failed'],
   ] as const;
-  return words.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`).join(', ');
+  return words
+    .filter(([count]) => count > 0)
+    .map(([count, word]) => `${count} ${word}`)
+    .join(', ');
 }
 
 /** `until 16:40:02 (in 12s)`; the day is named when it is not soon. */

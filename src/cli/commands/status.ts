@@ -16,12 +16,32 @@ export const statusCommand = defineCommand({
   summary: 'services, queue and jobs',
   description:
     'Without ids: the newest jobs. With ids of jobs, documents or runs: their jobs. Reading the status starts no service and costs nothing.',
-  args: [{ name: 'id', summary: 'job, document, run, correlation or upstream id, or its first 4 or more characters', value: 'id', optional: true, repeat: true }],
+  args: [
+    {
+      name: 'id',
+      summary: 'job, document, run, correlation or upstream id, or its first 4 or more characters',
+      value: 'id',
+      optional: true,
+      repeat: true,
+    },
+  ],
   options: [
-    { name: 'watch', short: 'w', summary: 'keep the page up to date until Ctrl-C, or until the named jobs have ended', common: true },
+    {
+      name: 'watch',
+      short: 'w',
+      summary: 'keep the page up to date until Ctrl-C, or until the named jobs have ended',
+      common: true,
+    },
     { name: 'interval', value: 'duration', placeholder: 'dur', summary: 'how often --watch looks (default 2s)' },
     { name: 'failed', summary: 'only jobs that failed' },
-    { name: 'limit', value: 'integer', min: 1, max: 10_000, placeholder: 'n', summary: `most jobs shown (default ${DEFAULT_LIMIT})` },
+    {
+      name: 'limit',
+      value: 'integer',
+      min: 1,
+      max: 10_000,
+      placeholder: 'n',
+      summary: `most jobs shown (default ${DEFAULT_LIMIT})`,
+    },
     { name: 'since', value: 'time', placeholder: 'when', summary: 'only jobs made since: 2026-11-22, today, 7d' },
     { name: 'exit-status', summary: 'exit 1 if a job failed, 8 if one is still going' },
   ],
@@ -32,7 +52,13 @@ export const statusCommand = defineCommand({
     ['tvdb status 3fa85f64 --exit-status', 'whether a run is complete, for CI'],
   ],
   needs: 'world',
-  exitCodes: [0, [1, 'with --exit-status: a job failed or was cancelled'], 2, 6, [8, 'with --exit-status: a job is still going']],
+  exitCodes: [
+    0,
+    [1, 'with --exit-status: a job failed or was cancelled'],
+    2,
+    6,
+    [8, 'with --exit-status: a job is still going'],
+  ],
   json: 'tvdb.status/v1',
   ndjson: true,
   async handler({ args, options }, ctx) {
@@ -46,7 +72,12 @@ export const statusCommand = defineCommand({
       limit: options.limit ?? DEFAULT_LIMIT,
     };
     const look = () => statusAnswer(world, request);
-    const answer = options.watch ? await watched(look, ctx, { named, interval: Math.max(LEAST_INTERVAL_MS, options.interval ?? DEFAULT_INTERVAL_MS) }) : await look();
+    const answer = options.watch
+      ? await watched(look, ctx, {
+          named,
+          interval: Math.max(LEAST_INTERVAL_MS, options.interval ?? DEFAULT_INTERVAL_MS),
+        })
+      : await look();
     const result = await toResult(answer, ctx, named);
     // The rows of a watch in a pipe are out already.
     const plain = options.watch ? { plain: () => [] } : {};
@@ -55,7 +86,10 @@ export const statusCommand = defineCommand({
 });
 
 async function toResult(answer: StatusAnswer, { ui }: CommandContext, jobsOnly: boolean): Promise<CommandResult> {
-  const [{ statusJson }, { jobRow, statusPage }] = await Promise.all([import('./status-answer.ts'), import('./status-view.ts')]);
+  const [{ statusJson }, { jobRow, statusPage }] = await Promise.all([
+    import('./status-answer.ts'),
+    import('./status-view.ts'),
+  ]);
   const next = nextStep(answer);
   return {
     data: statusJson(answer),
@@ -79,7 +113,11 @@ function exitStatus({ statuses }: StatusAnswer): ExitCode {
 }
 
 /** Looks again and again; shows each look on a terminal and each change elsewhere. Returns the last look. */
-async function watched(look: () => Promise<StatusAnswer>, ctx: CommandContext, { named, interval }: { named: boolean; interval: number }): Promise<StatusAnswer> {
+async function watched(
+  look: () => Promise<StatusAnswer>,
+  ctx: CommandContext,
+  { named, interval }: { named: boolean; interval: number },
+): Promise<StatusAnswer> {
   const { ui, clock, interrupt } = ctx;
   const { jobRow, statusPage } = await import('./status-view.ts');
   const { jobJson } = await import('./job-view.ts');
@@ -94,7 +132,10 @@ async function watched(look: () => Promise<StatusAnswer>, ctx: CommandContext, {
         if (shown.get(job.job_id) === state) continue;
         shown.set(job.job_id, state);
         ui.event('stage', jobJson(job, answer.around));
-        if (view === null) await ui.record(jobRow(job, answer), (page) => page.status(jobWord(job, answer.around), `${shortId(job.job_id)}  ${job.status}  `, job.filename ?? ''));
+        if (view === null)
+          await ui.record(jobRow(job, answer), (page) =>
+            page.status(jobWord(job, answer.around), `${shortId(job.job_id)}  ${job.status}  `, job.filename ?? ''),
+          );
       }
       const ended = named && [...answer.statuses.keys()].every(isEnded);
       if (ended || interrupt.stopping.aborted) return answer;

@@ -19,11 +19,11 @@ const NAMED: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 export function display(text: string, keep: '' | '\n' = ''): string {
   if (PRINTABLE_ASCII.test(text)) return text;
   return text
-    .replace(UNSAFE, (char) => (char === keep ? char : (NAMED[char] ?? escape(char))))
+    .replace(UNSAFE, (char) => (char === keep ? char : (NAMED[char] ?? visible(char))))
     .replace(MARK_BOMB, (_all, kept: string, more: string) => `${kept}[+${more.length} marks]`);
 }
 
-function escape(char: string): string {
+function visible(char: string): string {
   const code = char.codePointAt(0) ?? 0;
   const hex = code.toString(16);
   if (code < 0x100) return `\\x${hex.padStart(2, '0')}`;

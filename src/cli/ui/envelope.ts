@@ -48,8 +48,13 @@ export function selectFields(data: object, fields: readonly string[]): Record<st
   const chosen: Record<string, unknown> = {};
   for (const [key, value] of entries) {
     if (fields.includes(key)) chosen[key] = value;
-    else if (Array.isArray(value) && (value.length === 0 || value.some((row) => isRecord(row) && fields.some((field) => field in row)))) {
-      chosen[key] = value.map((row) => (isRecord(row) ? Object.fromEntries(fields.filter((f) => f in row).map((f) => [f, row[f]])) : row));
+    else if (
+      Array.isArray(value) &&
+      (value.length === 0 || value.some((row) => isRecord(row) && fields.some((field) => field in row)))
+    ) {
+      chosen[key] = value.map((row) =>
+        isRecord(row) ? Object.fromEntries(fields.filter((f) => f in row).map((f) => [f, row[f]])) : row,
+      );
     }
   }
   return chosen;

@@ -1,7 +1,7 @@
 /** The one place that turns an error into text and into its JSON form. */
 import { ERROR_CODES } from '../../base/error-codes.ts';
-import { shortId } from '../../base/ids.ts';
 import type { TvdbError } from '../../base/errors.ts';
+import { shortId } from '../../base/ids.ts';
 import { usd } from './format.ts';
 import { type Paint, paintLine } from './paint.ts';
 import { accent, bad, dim, spans, type Text } from './text.ts';
@@ -24,7 +24,8 @@ export function errorText(error: TvdbError, setting: ErrorSetting): string {
   const put = (label: Text, parts: Text, hang = LABEL_COLUMN) => {
     out.push(...wrap(spans([label, parts]), setting.cols, hang).map((line) => paintLine(line, setting.paint)));
   };
-  const command = (label: string, line: string) => out.push(paintLine(spans([column(label), accent(line)]), setting.paint));
+  const command = (label: string, line: string) =>
+    out.push(paintLine(spans([column(label), accent(line)]), setting.paint));
 
   put(bad(column('error')), [`${error.label}  `, error.message], LABEL_COLUMN);
   for (const { name, reason } of items(error)) put('         ', [name, '   ', reason], 11);
@@ -73,7 +74,11 @@ function stackLines(error: TvdbError): string[] {
   const seen = new Set<unknown>();
   for (let one: unknown = error; one instanceof Error && !seen.has(one); one = one.cause) {
     seen.add(one);
-    lines.push(...(one.stack ?? String(one)).split('\n').map((line, i) => (i === 0 && lines.length > 0 ? `caused by ${line}` : line)));
+    lines.push(
+      ...(one.stack ?? String(one))
+        .split('\n')
+        .map((line, i) => (i === 0 && lines.length > 0 ? `caused by ${line}` : line)),
+    );
   }
   return lines;
 }
@@ -82,7 +87,10 @@ function stackLines(error: TvdbError): string[] {
 function items(error: TvdbError): { name: string; reason: string }[] {
   const list = error.facts.items;
   if (!Array.isArray(list)) return [];
-  return list.map((item: { name?: unknown; reason?: unknown }) => ({ name: String(item.name ?? ''), reason: String(item.reason ?? '') }));
+  return list.map((item: { name?: unknown; reason?: unknown }) => ({
+    name: String(item.name ?? ''),
+    reason: String(item.reason ?? ''),
+  }));
 }
 
 function factText(error: TvdbError, key: string): string | null {

@@ -54,7 +54,8 @@ export function decide(
     ascii: settings.ascii || !isUtf8(env),
     accessible: settings.accessible,
     format,
-    interactive: streams.stdin.isTTY === true && err.tty && !ci && flags.input && !settings.noInput && !structured && !dumb,
+    interactive:
+      streams.stdin.isTTY === true && err.tty && !ci && flags.input && !settings.noInput && !structured && !dumb,
     progress: chooseProgress(flags, format, {
       animate: err.tty && (streams.stderr.columns ?? 0) >= ANIMATION_COLS,
       calm: ci || dumb || settings.accessible,
@@ -66,7 +67,12 @@ function streamFacts(stream: StreamLike, env: Env, color: GlobalFlags['color']):
   const tty = stream.isTTY === true;
   const cols = stream.columns ?? 0;
   const rows = stream.rows ?? 0;
-  return { tty, cols: tty && cols > 0 ? cols : 80, rows: tty && rows > 0 ? rows : 24, color: useColor(tty, env, color) };
+  return {
+    tty,
+    cols: tty && cols > 0 ? cols : 80,
+    rows: tty && rows > 0 ? rows : 24,
+    color: useColor(tty, env, color),
+  };
 }
 
 /** `--color` > NO_COLOR > FORCE_COLOR > TERM=dumb > whether it is a terminal. chalk itself ignores NO_COLOR (tried, 5.6.2). */
@@ -85,7 +91,11 @@ function chooseFormat(flags: GlobalFlags, tty: boolean): Format {
 }
 
 /** `calm`: a terminal that should not be animated unless it was asked for. */
-function chooseProgress(flags: GlobalFlags, format: Format, err: { animate: boolean; calm: boolean }): Facts['progress'] {
+function chooseProgress(
+  flags: GlobalFlags,
+  format: Format,
+  err: { animate: boolean; calm: boolean },
+): Facts['progress'] {
   if (flags.progress === 'tty') return err.animate ? 'tty' : 'plain';
   if (flags.progress !== 'auto') return flags.progress;
   if (format === 'quiet' || format === 'ndjson') return 'none';

@@ -60,17 +60,27 @@ export function dateTime(at: number, timezone: string): string {
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /** Calendar parts of a moment in a time zone, two or four digits each. */
-export function parts(at: number, timezone: string): Record<'year' | 'month' | 'day' | 'hour' | 'minute' | 'second', string> {
+export function parts(
+  at: number,
+  timezone: string,
+): Record<'year' | 'month' | 'day' | 'hour' | 'minute' | 'second', string> {
   let formatter = formatters.get(timezone);
   if (formatter === undefined) {
     formatter = new Intl.DateTimeFormat('en-GB', {
-      timeZone: timezone, hourCycle: 'h23',
-      year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
+      timeZone: timezone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
     });
     formatters.set(timezone, formatter);
   }
   const found = { year: '', month: '', day: '', hour: '', minute: '', second: '' };
-  for (const { type, value } of formatter.formatToParts(at)) if (type in found) found[type as keyof typeof found] = value;
+  for (const { type, value } of formatter.formatToParts(at))
+    if (type in found) found[type as keyof typeof found] = value;
   return found;
 }
 

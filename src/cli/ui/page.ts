@@ -1,7 +1,7 @@
 /** Builds a page for people and sets it at a width. */
 import { type Paint, paintLine } from './paint.ts';
 import { tableLines } from './table.ts';
-import { type StatusWord, type Text, plainText, spans, statusColumn } from './text.ts';
+import { plainText, type StatusWord, spans, statusColumn, type Text } from './text.ts';
 import type { Page, Table } from './ui.ts';
 import { wrap } from './wrap.ts';
 
@@ -30,11 +30,14 @@ export async function setPage(build: (page: Page) => void, style: PageStyle): Pr
     line: (...parts: Text[]) => lines(parts, leadingSpaces(parts) + 2),
     blank: () => blocks.push(['']),
     heading: (text: string) => lines([{ text, style: 'strong' }], 2),
-    field: (label: string, ...parts: Text[]) => lines([{ text: padLabel(label, FIELD_COLUMN), style: 'strong' }, ...parts], FIELD_COLUMN),
-    status: (word: StatusWord, ...parts: Text[]) => lines([statusColumn(word, style.ascii || style.accessible), ...parts], STATUS_COLUMN),
+    field: (label: string, ...parts: Text[]) =>
+      lines([{ text: padLabel(label, FIELD_COLUMN), style: 'strong' }, ...parts], FIELD_COLUMN),
+    status: (word: StatusWord, ...parts: Text[]) =>
+      lines([statusColumn(word, style.ascii || style.accessible), ...parts], STATUS_COLUMN),
     table: (table: Table) => blocks.push(tableLines(table, style.cols, style.accessible, style.paint)),
     passage: (text: string, indent = 2) => {
-      for (const line of plainText(text.replaceAll('\t', '    '), '\n').split('\n')) lines([' '.repeat(indent), line], indent);
+      for (const line of plainText(text.replaceAll('\t', '    '), '\n').split('\n'))
+        lines([' '.repeat(indent), line], indent);
     },
   });
   const all = (await Promise.all(blocks)).flat();

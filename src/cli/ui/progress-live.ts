@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { truncate, width } from './display.ts';
 import { type Paint, paintLine } from './paint.ts';
 import { advance, isFinished, stateText, type TrackedItem } from './progress.ts';
-import { type Span, spans, statusColumn, type Text } from './text.ts';
+import { plainText, type Span, spans, statusColumn, type Text } from './text.ts';
 import type { ProgressState, ProgressView } from './ui.ts';
 
 export interface LiveProgress {
@@ -21,7 +21,6 @@ const LINE = ['-', '\\', '|', '/'];
 const FRAME_MS = 100;
 /** Spinner and the space after it. */
 const MARGIN = 2;
-const LABEL_COLS = 24;
 
 /** A view on a real terminal of at least 20 columns; close it before anything else draws there. */
 export function liveProgress({ clock, stream, paint, ascii, scrub }: LiveProgress): ProgressView {
@@ -44,12 +43,14 @@ export function liveProgress({ clock, stream, paint, ascii, scrub }: LiveProgres
     const shown = active.slice(0, Math.max(1, rows - 4));
     const lines = shown.map((item) => itemLine(item, cols - MARGIN, now));
     if (active.length > shown.length) lines.push([{ text: `... ${active.length - shown.length} more`, style: 'dim' }]);
-    const first = tally === '' && lines.length === 1 ? [] : [oneLine(spans(tally === '' ? `${active.length} active` : tally), cols - MARGIN)];
+    const title = tally !== '' ? tally : active.length === 0 ? 'working' : `${active.length} active`;
+    const first = tally === '' && lines.length === 1 ? [] : [oneLine(spans(title), cols - MARGIN)];
     return scrub([...first, ...lines].map((line) => paintLine(line, paint)).join('\n'));
   };
   const itemLine = (item: TrackedItem, cols: number, now: number): Span[] => {
-    const label = truncate(spans(item.state.label).map((span) => span.text).join(''), LABEL_COLS);
-    const padding = ' '.repeat(Math.max(0, LABEL_COLS - width(label)) + 2);
+    const labelCols = Math.min(40, Math.max(10, Math.floor(cols * 0.35)));
+    const label = truncate(plainText(item.state.label), labelCols);
+    const padding = ' '.repeat(Math.max(0, labelCols - width(label)) + 2);
     const status = statusColumn(item.state.status, ascii);
     return oneLine([status, ...spans([label, padding, stateText(item, now)])], cols);
   };

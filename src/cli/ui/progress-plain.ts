@@ -1,8 +1,8 @@
 /** Progress for pipes, CI and screen readers: a line when a step begins, ends or passes a tenth, and a sign of life. */
 import type { Clock } from '../../base/clock.ts';
-import { advance, isFinished, percent, type TrackedItem } from './progress.ts';
-import { type Text, plainText } from './text.ts';
 import { duration } from './format.ts';
+import { advance, isFinished, percent, type TrackedItem } from './progress.ts';
+import { plainText, type Text } from './text.ts';
 import type { ProgressState, ProgressView } from './ui.ts';
 
 /** CI systems end a job that is silent for minutes. */
@@ -26,7 +26,11 @@ export function plainProgress({ clock, write, time }: PlainProgress): ProgressVi
   const heartbeat = setInterval(() => {
     const [oldest] = items.values();
     if (oldest === undefined) return;
-    put('alive', `${items.size} active`, `  ${oldest.state.label} ${oldest.state.step ?? ''} ${duration(clock.monotonic() - oldest.since)}`);
+    put(
+      'alive',
+      `${items.size} active`,
+      `  ${oldest.state.label} ${oldest.state.step ?? ''} ${duration(clock.monotonic() - oldest.since)}`,
+    );
   }, HEARTBEAT_MS);
   // A view that someone forgot to close must not keep the process alive.
   heartbeat.unref();
@@ -36,11 +40,13 @@ export function plainProgress({ clock, write, time }: PlainProgress): ProgressVi
     const what = [state.label, state.step ?? ''].filter((part) => part !== '').join(' ');
     const detail = state.detail === undefined ? '' : ` ${state.detail}`;
     if (before === undefined || before.state.step !== state.step || before.state.status !== state.status) {
-      const word = isFinished(state) || state.status === 'warn' ? state.status : state.status === 'run' ? 'start' : state.status;
+      const word =
+        isFinished(state) || state.status === 'warn' ? state.status : state.status === 'run' ? 'start' : state.status;
       put(isFinished(state) ? 'done' : 'stage', `${what} ${word}${detail}`);
       return;
     }
-    if (Math.floor(percent(state) / 10) > Math.floor(percent(before.state) / 10)) put('stage', `${what} ${percent(state)}%${detail}`);
+    if (Math.floor(percent(state) / 10) > Math.floor(percent(before.state) / 10))
+      put('stage', `${what} ${percent(state)}%${detail}`);
   };
 
   return {

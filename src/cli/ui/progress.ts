@@ -36,5 +36,7 @@ export function percent({ done = 0, total = 0 }: { done?: number; total?: number
 /** `embed    120/240 50%  4.0s`: everything about an item but its name and status word. */
 export function stateText(item: TrackedItem, now: number): string {
   const { step = '', detail = '' } = item.state;
-  return [step.padEnd(8), countText(item.state), detail, duration(now - item.since)].filter((part) => part.trim() !== '').join('  ');
+  return [step.padEnd(8), countText(item.state), detail, duration(now - item.since)]
+    .filter((part) => part.trim() !== '')
+    .join('  ');
 }

@@ -9,7 +9,15 @@ export interface Terminal {
 /** inquirer decides about colour for itself; where it is off, every style it has becomes plain text. */
 const PLAIN_THEME = {
   prefix: { idle: '?', done: '?' },
-  style: { answer: asIs, message: asIs, defaultAnswer: (text: string) => `(${text})`, help: asIs, highlight: asIs, error: asIs, key: asIs },
+  style: {
+    answer: asIs,
+    message: asIs,
+    defaultAnswer: (text: string) => `(${text})`,
+    help: asIs,
+    highlight: asIs,
+    error: asIs,
+    key: asIs,
+  },
 };
 
 function asIs(text: string): string {
@@ -17,7 +25,12 @@ function asIs(text: string): string {
 }
 
 /** Yes or no, default no. Ctrl-C and end of input, which inquirer does not tell apart, are both an interruption (E012). */
-export async function askYesNo(question: string, terminal: Terminal, color: boolean, signal: AbortSignal): Promise<boolean> {
+export async function askYesNo(
+  question: string,
+  terminal: Terminal,
+  color: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { confirm } = await import('@inquirer/prompts');
   try {
     return await confirm(
@@ -27,7 +40,11 @@ export async function askYesNo(question: string, terminal: Terminal, color: bool
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof Error && error.name === 'ExitPromptError') {
-      throw new TvdbError('E012', { message: 'Nothing was done: the question was not answered', fix: '', cause: error });
+      throw new TvdbError('E012', {
+        message: 'Nothing was done: the question was not answered',
+        fix: '',
+        cause: error,
+      });
     }
     throw error;
   }

@@ -5,6 +5,7 @@ import type { Scrub } from '../../base/scrub.ts';
 import type { CommandResult } from '../command.ts';
 import { VERSION } from '../version.ts';
 import { answerText } from './answer.ts';
+import { display } from './display.ts';
 import type { Outcome } from './envelope.ts';
 import type { Facts, StreamLike } from './facts.ts';
 import { clockTime, dateTime } from './format.ts';
@@ -18,7 +19,6 @@ import { tabSeparated } from './table.ts';
 import { accent, type Cell, dim, spans, type Text, warn } from './text.ts';
 import type { Page, ProgressView, Ui, Warning, WatchView } from './ui.ts';
 import { watchView } from './watch.ts';
-import { display } from './display.ts';
 
 export interface ScreenOptions {
   readonly facts: Facts;
@@ -97,7 +97,14 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
   const tell = (text: string) => enqueue(() => stdout.write(scrub(text)));
   const event = (type: string, fields: Record<string, unknown> = {}) => {
     if (facts.format !== 'ndjson' || options.rawOutput === true) return;
-    const line = { v: 1, seq, ts: new Date(clock.now()).toISOString(), type, ...(runId !== undefined && { run_id: runId }), ...fields };
+    const line = {
+      v: 1,
+      seq,
+      ts: new Date(clock.now()).toISOString(),
+      type,
+      ...(runId !== undefined && { run_id: runId }),
+      ...fields,
+    };
     seq += 1;
     void tell(`${JSON.stringify(line)}\n`);
   };
@@ -160,7 +167,10 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
     stream: (text) => stdout.write(scrub(text)),
     startWatch() {
       if (facts.format !== 'rich' || facts.progress !== 'tty') return null;
-      const size = () => ({ cols: options.terminal.stdout?.columns || facts.out.cols, rows: options.terminal.stdout?.rows || facts.out.rows });
+      const size = () => ({
+        cols: options.terminal.stdout?.columns || facts.out.cols,
+        rows: options.terminal.stdout?.rows || facts.out.rows,
+      });
       watch = watchView({ style: style('out'), size, write: (text) => stdout.write(scrub(text)) });
       return watch;
     },
@@ -205,7 +215,15 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
       if (error?.code === 'E012') await sayLine(dim('stop   '), error.message);
       else if (error !== undefined) {
         const { errorText } = await import('./errors.ts');
-        await say(errorText(error, { cols: facts.err.cols, paint: paints.err, exitCode, runId, verbose: options.verbosity > 0 }));
+        await say(
+          errorText(error, {
+            cols: facts.err.cols,
+            paint: paints.err,
+            exitCode,
+            runId,
+            verbose: options.verbosity > 0,
+          }),
+        );
         annotate('error', `${error.label} ${error.category}`, error.message);
       }
       if (facts.actions) await say(notes.rest());

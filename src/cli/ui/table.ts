@@ -12,9 +12,21 @@ const GAP = '  ';
 const FLEX_MIN = 12;
 /** cli-table3 without any of its lines; `style` must be given or it colours even into a pipe (tried, 0.6.5). */
 const NO_LINES = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-  bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: GAP,
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: GAP,
 } as const;
 
 /** The lines of a table at `cols` columns; rows keep their order, `null` cells show as `-`. */
@@ -43,7 +55,10 @@ function columnWidths(table: Table, cols: number): number[] | null {
   );
   let excess = widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1)) - cols;
   while (excess > 0) {
-    const widest = widths.reduce((best, one, i) => (table.columns[i]?.flex && one > (widths[best] ?? 0) ? i : best), firstFlex(table));
+    const widest = widths.reduce(
+      (best, one, i) => (table.columns[i]?.flex && one > (widths[best] ?? 0) ? i : best),
+      firstFlex(table),
+    );
     const current = widths[widest] ?? 0;
     if (widest < 0 || current <= FLEX_MIN) return null;
     const cut = Math.min(excess, Math.max(1, Math.ceil((current - FLEX_MIN) / 2)));

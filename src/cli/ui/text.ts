@@ -32,7 +32,14 @@ export const bad = styled('bad');
 /** Ids and commands to copy. */
 export const accent = styled('accent');
 
-const STATUS_STYLE: Record<StatusWord, Style> = { ok: 'good', warn: 'warn', fail: 'bad', skip: 'dim', run: 'accent', wait: 'dim' };
+const STATUS_STYLE: Record<StatusWord, Style> = {
+  ok: 'good',
+  warn: 'warn',
+  fail: 'bad',
+  skip: 'dim',
+  run: 'accent',
+  wait: 'dim',
+};
 const STATUS_GLYPH: Record<StatusWord, string> = { ok: '✓', warn: '!', fail: '✗', skip: '-', run: '›', wait: '·' };
 
 /** The style a status word is painted in. */
@@ -47,7 +54,8 @@ export function statusColumn(word: StatusWord, ascii: boolean): Span {
 
 /** Flattens to spans without any control character except those in `keep`. */
 export function spans(text: Text, keep: '' | '\n' = ''): Span[] {
-  if (typeof text === 'string' || typeof text === 'number') return [{ text: display(String(text), keep), style: 'plain' }];
+  if (typeof text === 'string' || typeof text === 'number')
+    return [{ text: display(String(text), keep), style: 'plain' }];
   if (Array.isArray(text)) return (text as readonly Text[]).flatMap((part) => spans(part, keep));
   const span = text as Span;
   return [{ text: display(span.text, keep), style: span.style }];
@@ -55,5 +63,9 @@ export function spans(text: Text, keep: '' | '\n' = ''): Span[] {
 
 /** The characters alone. */
 export function plainText(text: Cell, keep: '' | '\n' = ''): string {
-  return text === null ? '-' : spans(text, keep).map((span) => span.text).join('');
+  return text === null
+    ? '-'
+    : spans(text, keep)
+        .map((span) => span.text)
+        .join('');
 }

@@ -24,7 +24,8 @@ export function watchView({ style, size, write }: WatchOptions): WatchView {
       const lines = (await setPage(build, { ...style, cols })).trimEnd().split('\n');
       if (state === 'closed') return;
       const room = Math.max(1, rows - 1);
-      const shown = lines.length <= room ? lines : [...lines.slice(0, room - 1), `... ${lines.length - room + 1} more lines`];
+      const shown =
+        lines.length <= room ? lines : [...lines.slice(0, room - 1), `... ${lines.length - room + 1} more lines`];
       const enter = state === 'new' ? ENTER : '';
       state = 'open';
       await write(`${enter}${HOME}${shown.map((line) => `${line}${REST_OF_LINE}`).join('\r\n')}${REST_OF_SCREEN}`);

@@ -1,6 +1,6 @@
 /**
- * The offline parse service: free, and real work all the same. It extracts the text of the stored PDF on this machine, in
- * the killable processes of the PDF pool; only latency and failures are simulated, and only when asked for.
+ * The offline parse service: free, and real work all the same. It extracts the text of the stored PDF on this machine,
+ * in the killable processes of the PDF pool; only latency and failures are simulated, and only when asked for.
  */
 import type { Clock } from '../../base/clock.ts';
 import { asTvdbError, TvdbError } from '../../base/errors.ts';

@@ -1,4 +1,7 @@
-/** Turns a PDF into markdown, page by page, with a second reader for what the first cannot read. Runs only in the child process. */
+/**
+ * Turns a PDF into markdown, page by page, with a second reader for what the first cannot read. Runs only in the child
+ * process.
+ */
 import { TvdbError } from '../../base/errors.ts';
 import type { ParsedPage } from '../../domain/parsed-page.ts';
 import { flattenPageTree } from './page-tree.ts';
@@ -7,13 +10,15 @@ import { type PdfiumPage, readPages } from './pdfium.ts';
 import { plainText } from './plain-text.ts';
 
 /**
- * Every page from 1 to `expected` (the inspected count) exactly once: its markdown, `''` for a page without text, or why
- * it could not be read. Same bytes, same result.
+ * Every page from 1 to `expected` (the inspected count) exactly once: its markdown, `''` for a page without text, or
+ * why it could not be read. Same bytes, same result.
  *
- * PDFium's result is taken when it has as many pages as were counted. If it has not, `/Count` lies or the file is damaged:
- * it is written anew by pdf-lib with a flat page tree and read again, so that no page is lost silently. What PDFium cannot read is read as plain text by pdf.js.
+ * PDFium's result is taken when it has as many pages as were counted. If it has not, `/Count` lies or the file is
+ * damaged: it is written anew by pdf-lib with a flat page tree and read again, so that no page is lost silently. What
+ * PDFium cannot read is read as plain text by pdf.js.
  *
- * Throws E402 (not a PDF), E403 (empty), E404 (password), E405 (no page can be read), E408 (no page has text), E409 (file), E414 (too much text).
+ * Throws E402 (not a PDF), E403 (empty), E404 (password), E405 (no page can be read), E408 (no page has text), E409
+ * (file), E414 (too much text).
  */
 export async function extract(path: string, expected: number): Promise<ParsedPage[]> {
   let bytes = await pdfBytes(path);

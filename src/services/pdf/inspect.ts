@@ -11,7 +11,8 @@ import { needsPassword, pdfiumCount } from './pdfium.ts';
  * reserved. Where only PDFium can read the document its count is taken, though it trusts a positive `/Count`:
  * there the `max_pages` of the parse request is what bounds the bill.
  *
- * Throws E402 (not a PDF), E403 (empty), E404 (password), E405 (no reader can open it), E407 (more than 100,000 pages), E409 (file), E415 (no pages).
+ * Throws E402 (not a PDF), E403 (empty), E404 (password), E405 (no reader can open it), E407 (more than 100,000
+ * pages), E409 (file), E415 (no pages).
  */
 export async function inspect(path: string): Promise<Inspection> {
   const bytes = await pdfBytes(path);

@@ -4,8 +4,8 @@ import { TvdbError } from '../../base/errors.ts';
 import { HEAD_BYTES, pdfHeaderOffset, sniff } from '../../domain/file-type.ts';
 
 /**
- * The bytes of a PDF file from its header on. What stands before the header is cut off: offsets in a file count from the
- * header by the letter of ISO 32000, and readers that take bytes want the header first.
+ * The bytes of a PDF file from its header on. What stands before the header is cut off: offsets in a file count from
+ * the header by the letter of ISO 32000, and readers that take bytes want the header first.
  *
  * Throws E402 when it is not a PDF, E403 when it is empty and E409 when the file cannot be read.
  */

@@ -6,8 +6,8 @@
  * the text with it: the heading of each page of a report ("Page 7 of …", "# Invoice 12") counts as repeated, and of a
  * document with one line on each page nothing was left.
  *
- * It gets bytes that begin with `%PDF-`, never a path: a path it judges by its extension, and what it takes for anything
- * but a PDF it hands to an installed converter (LibreOffice, ImageMagick).
+ * It gets bytes that begin with `%PDF-`, never a path: a path it judges by its extension, and what it takes for
+ * anything but a PDF it hands to an installed converter (LibreOffice, ImageMagick).
  */
 import type { LiteParse, LiteParseConfig } from '@llamaindex/liteparse';
 import { TvdbError } from '../../base/errors.ts';

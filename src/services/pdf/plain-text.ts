@@ -1,12 +1,15 @@
-/** The fallback reader: text without structure, by pdf.js (unpdf), for what PDFium cannot read. Runs only in the child process. */
+/**
+ * The fallback reader: text without structure, by pdf.js (unpdf), for what PDFium cannot read. Runs only in the child
+ * process.
+ */
 import { MOST_CHARACTERS, tooMuchText } from './pdfium.ts';
 
 /** A lone surrogate cannot be stored as UTF-8. */
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 /**
- * The text of the asked pages (1-based) by page number; pages that pdf.js cannot read are left out, and nothing is there
- * when it cannot open the document. Throws E414 for more than 64 MiB of text.
+ * The text of the asked pages (1-based) by page number; pages that pdf.js cannot read are left out, and nothing is
+ * there when it cannot open the document. Throws E414 for more than 64 MiB of text.
  */
 export async function plainText(bytes: Uint8Array, wanted: readonly number[]): Promise<Map<number, string>> {
   const found = new Map<number, string>();

@@ -1,9 +1,10 @@
 /**
- * A small pool of PDF child processes: the only way for the rest of tvdb to learn anything from the bytes of a document.
+ * A small pool of PDF child processes: the only way for the rest of tvdb to learn anything from the bytes of a
+ * document.
  *
- * liteparse has such a pool (persistent workers, SIGKILL at a deadline), but its workers inherit the environment with the
- * keys in it, have no memory limit, cannot be cancelled one by one and know one task only. So the processes are ours and
- * liteparse runs inside them. See docs/decisions/0003-pdf-isolation.md.
+ * liteparse has such a pool (persistent workers, SIGKILL at a deadline), but its workers inherit the environment with
+ * the keys in it, have no memory limit, cannot be cancelled one by one and know one task only. So the processes are
+ * ours and liteparse runs inside them. See docs/decisions/0003-pdf-isolation.md.
  */
 import type { Clock } from '../../base/clock.ts';
 import { TvdbError } from '../../base/errors.ts';
@@ -13,7 +14,10 @@ import { cannotStart, ChildDied, Reader, tooMuchMemory } from './reader.ts';
 import { spawnChild } from './spawn.ts';
 
 export interface PdfInspector {
-  /** Pages and encryption of the PDF at an absolute path. Throws E303, E402, E403, E404, E405, E407, E409, E414 or E415. */
+  /**
+   * Pages and encryption of the PDF at an absolute path. Throws E303, E402, E403, E404, E405, E407, E409, E414 or
+   * E415.
+   */
   inspect(path: string, signal: AbortSignal): Promise<Inspection>;
 }
 

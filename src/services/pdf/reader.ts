@@ -79,9 +79,9 @@ export class Reader {
   }
 
   /**
-   * Performs one task. Throws what the child refused as a `TvdbError`; E303 when it could not be started, E414 when a limit
-   * is reached, `ChildDied` when it goes away by itself, and the reason of `signal` when that aborts; in all but the first of
-   * these cases the child is dead afterwards.
+   * Performs one task. Throws what the child refused as a `TvdbError`; E303 when it could not be started, E414 when a
+   * limit is reached, `ChildDied` when it goes away by itself, and the reason of `signal` when that aborts; in all but
+   * the first of these cases the child is dead afterwards.
    */
   async perform<T extends PdfTask>(task: T, limits: TaskLimits, signal: AbortSignal): Promise<TaskValue[T['kind']]> {
     signal.throwIfAborted();
@@ -114,7 +114,10 @@ export class Reader {
     }
   }
 
-  /** Ends the child and resolves when it is gone; until then it keeps the parent alive, which would else end in mid-wait. */
+  /**
+   * Ends the child and resolves when it is gone; until then it keeps the parent alive, which would else end in
+   * mid-wait.
+   */
   async end(): Promise<void> {
     this.kill();
     if (this.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null) this.child.ref();

@@ -2,9 +2,9 @@
  * Starts a PDF child process with everything it should not have taken away.
  *
  * The hard memory limit is RLIMIT_DATA and not RLIMIT_AS (`ulimit -v`): Node 20 reserves 1.2 GB of addresses before it
- * runs a line, and how much more depends on the number of cores, while the data it may really write (RLIMIT_DATA) starts
- * at 125 MB. It stops the single huge allocation that a sampling watch sees too late. Linux enforces it; other systems
- * accept or ignore it and are left with the heap limit, the time limit and the watch in `memory-watch.ts`.
+ * runs a line, and how much more depends on the number of cores, while the data it may really write (RLIMIT_DATA)
+ * starts at 125 MB. It stops the single huge allocation that a sampling watch sees too late. Linux enforces it; other
+ * systems accept or ignore it and are left with the heap limit, the time limit and the watch in `memory-watch.ts`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,7 +14,9 @@ import { fileURLToPath } from 'node:url';
 export interface ChildLimits {
   /** Resident memory the child may reach, in MiB. */
   memoryMb: number;
-  /** Seconds of CPU after which the kernel ends the child even if its parent is dead and it is stuck in a hostile file. */
+  /**
+   * Seconds of CPU after which the kernel ends the child even if its parent is dead and it is stuck in a hostile file.
+   */
   cpuSeconds: number;
   /** Milliseconds without a task after which the child ends by itself. */
   idleMs: number;
@@ -31,7 +33,9 @@ const LIMITED = 'ulimit -c 0; ulimit -t "$1"; ulimit -d "$2"; shift 2; exec "$@"
 /** Variables a child may see. No keys, no NODE_OPTIONS, no proxies, no home. */
 const PASSED_ON = ['PATH', 'TZ', 'LANG', 'SystemRoot'];
 
-/** Starts a child that runs `entry`. It has no standard streams, only the channel; errors arrive as its `error` event. */
+/**
+ * Starts a child that runs `entry`. It has no standard streams, only the channel; errors arrive as its `error` event.
+ */
 export function spawnChild(entry: URL | string, { memoryMb, cpuSeconds, idleMs }: ChildLimits): ChildProcess {
   const file = entry instanceof URL ? fileURLToPath(entry) : entry;
   const node = [

@@ -9,9 +9,23 @@ export async function jobIdsOf(db: Db, { kind, id }: IdMatch): Promise<string[]>
   if (kind === 'job') query = query.where('job_id', '=', id);
   else if (kind === 'document') query = query.where('document_id', '=', id);
   else if (kind === 'correlation') query = query.where('correlation_id', '=', id);
-  else if (kind === 'run') query = query.where('job_id', 'in', (from) => from.selectFrom('run_jobs').select('job_id').where('run_id', '=', id));
-  else query = query.where('job_id', 'in', (from) => from.selectFrom('attempts').select('job_id').where('remote_id', '=', id));
+  else if (kind === 'run')
+    query = query.where('job_id', 'in', (from) =>
+      from.selectFrom('run_jobs').select('job_id').where('run_id', '=', id),
+    );
+  else
+    query = query.where('job_id', 'in', (from) =>
+      from.selectFrom('attempts').select('job_id').where('remote_id', '=', id),
+    );
   return (await query.execute()).map((row) => row.job_id);
+}
+
+/** Ids of the documents of some jobs, the oldest job's first. */
+export async function documentIdsOf(db: Db, jobIds: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ document_id: string }>`
+    SELECT document_id FROM upload_jobs WHERE job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)}))
+    GROUP BY document_id ORDER BY MIN(created_at), document_id`.execute(db);
+  return rows.map((row) => row.document_id);
 }
 
 /** The newest ids of each kind, at most `limit` a kind: what a mistyped id is compared with. */

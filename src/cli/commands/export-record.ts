@@ -1,0 +1,32 @@
+/** One chunk as a line of an export. */
+import { decodeVector } from '../../domain/vector.ts';
+import type { ExportedChunk } from '../../store/export-chunks.ts';
+
+/** What a terminal would obey or hide and JSON leaves as it is: an export may be looked at with `cat`. */
+const UNSAFE = /[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+/** Decimal digits that name every Float32 and no other. Twice as short as the digits of the nearest double. */
+const FLOAT32_DIGITS = 9;
+
+/** One line of JSON with its newline; with the vector unless it is not wanted. Reading it as Float32 gives the stored bits. */
+export function exportLine(chunk: ExportedChunk, withVector: boolean): string {
+  const record = {
+    document_id: chunk.document_id,
+    path: chunk.source_path,
+    filename: chunk.filename,
+    superseded_by: chunk.superseded_by,
+    chunk_id: chunk.chunk_id,
+    ord: chunk.chunk_ord,
+    page_from: chunk.page_from,
+    page_to: chunk.page_to,
+    heading_path: JSON.parse(chunk.heading_path) as string[],
+    text: chunk.text,
+    token_count: chunk.token_count,
+    origin: { parse: chunk.parse_origin, embed: chunk.embed_origin },
+    space: chunk.space,
+    dimensions: chunk.dimensions,
+    ...(withVector && {
+      vector: Array.from(decodeVector(chunk.vector), (value) => Number(value.toPrecision(FLOAT32_DIGITS))),
+    }),
+  };
+  return `${JSON.stringify(record).replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+}

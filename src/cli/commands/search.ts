@@ -1,0 +1,212 @@
+/** `tvdb search`: the chunks nearest to a query. */
+import { EXIT } from '../../base/error-codes.ts';
+import { TvdbError } from '../../base/errors.ts';
+import { shortId } from '../../base/ids.ts';
+import { SERVICE_MODES } from '../../domain/service-mode.ts';
+import type { FoundChunks } from '../../pipeline/search-documents.ts';
+import type { World } from '../../world.ts';
+import { type CommandContext, defineCommand } from '../command.ts';
+import { commandLine } from '../command-line.ts';
+import type { Warning } from '../ui/ui.ts';
+
+const DEFAULT_K = 5;
+/** Bytes of standard input that are looked at; a query is a sentence, not a file. */
+const STDIN_BYTES = 65_536;
+
+interface Filters {
+  readonly documentIds: readonly string[] | undefined;
+  readonly space: string | undefined;
+  readonly minScore: number | undefined;
+}
+
+export const searchCommand = defineCommand({
+  name: 'search',
+  summary: 'find the passages nearest to a query',
+  description:
+    'Compares the query with the chunks of one embedding space; vectors of different spaces are never mixed.',
+  args: [{ name: 'query', summary: 'words to search for; - reads them from standard input' }],
+  options: [
+    {
+      name: 'top',
+      short: 'k',
+      value: 'integer',
+      min: 1,
+      max: 1_000,
+      placeholder: 'n',
+      summary: `most hits (default ${DEFAULT_K})`,
+      common: true,
+    },
+    {
+      name: 'doc',
+      value: 'id',
+      repeat: true,
+      placeholder: 'id',
+      summary: 'only this document, or the document of this job; may be repeated',
+    },
+    {
+      name: 'tag',
+      value: 'pair',
+      repeat: true,
+      placeholder: 'k=v',
+      summary: 'only documents uploaded with this tag; may be repeated',
+    },
+    {
+      name: 'min-score',
+      value: 'number',
+      min: -1,
+      max: 1,
+      placeholder: 'x',
+      summary: 'only hits with at least this cosine',
+    },
+    {
+      name: 'space',
+      value: 'text',
+      placeholder: 'space',
+      summary: 'embedding space to search (default: that of the mode)',
+    },
+    {
+      name: 'mode',
+      short: 'm',
+      value: SERVICE_MODES,
+      placeholder: 'mode',
+      summary: 'whose space is searched: mock, real or hybrid',
+      setting: 'SERVICE_MODE',
+    },
+    {
+      name: 'min-results',
+      value: 'integer',
+      min: 1,
+      max: 1_000,
+      placeholder: 'n',
+      summary: 'exit 9 when there are fewer hits',
+    },
+    { name: 'full', summary: 'whole chunks instead of a few lines' },
+  ],
+  examples: [
+    ['tvdb search "annual deductible"', 'the five nearest passages'],
+    ['tvdb search "annual deductible" -k 3 --doc 3fa85f64', 'three of one document'],
+    ['cat question.txt | tvdb search - --json', 'a query from another program'],
+  ],
+  needs: 'world',
+  exitCodes: [0, [2, 'empty query, unknown space or document'], 4, 6, [9, 'fewer hits than --min-results']],
+  json: 'tvdb.search/v1',
+  ndjson: false,
+  async handler({ args, options }, ctx) {
+    const query = args.query === '-' ? await queryFromStdin(ctx) : args.query;
+    const world = await ctx.openWorld();
+    const [{ searchDocuments }, { hitRow, searchJson, searchPage }] = await Promise.all([
+      import('../../pipeline/search-documents.ts'),
+      import('./search-view.ts'),
+    ]);
+    const filters: Filters = {
+      documentIds: await documentIds(world, query, options),
+      space: options.space,
+      minScore: options.minScore,
+    };
+    const k = options.top ?? DEFAULT_K;
+    const found = await searchDocuments(
+      world,
+      { query, k, mode: world.config.settings.SERVICE_MODE, ...filters },
+      ctx.interrupt.stopping,
+    );
+    const advice = found.hits.length > 0 ? { why: [] } : emptyAdvice(found, filters, query);
+    const tooFew = options.minResults !== undefined && found.hits.length < options.minResults;
+    return {
+      exitCode: tooFew ? EXIT.gate : EXIT.ok,
+      data: searchJson(found, k),
+      warnings: warnings(found, filters, tooFew ? options.minResults : undefined),
+      render: (page) => searchPage(page, found, { full: options.full, why: advice.why }),
+      plain: () => found.hits.map(hitRow),
+      quiet: () => [...new Set(found.hits.map((hit) => hit.documentId))],
+      ...(advice.next !== undefined && { next: advice.next }),
+    };
+  },
+});
+
+/** The query on standard input. Throws E008 when that is a terminal. */
+async function queryFromStdin({ stdin, interrupt }: CommandContext): Promise<string> {
+  if (stdin.isTTY === true) {
+    throw new TvdbError('E008', {
+      message: 'Nothing is piped in to be searched for',
+      fix: '',
+      commands: ['echo "annual deductible" | tvdb search -'],
+    });
+  }
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of stdin) {
+    interrupt.stopping.throwIfAborted();
+    const bytes = typeof part === 'string' ? Buffer.from(part) : part;
+    parts.push(bytes);
+    size += bytes.length;
+    if (size > STDIN_BYTES)
+      throw new TvdbError('E003', {
+        message: `The query on standard input is longer than ${STDIN_BYTES} bytes`,
+        fix: 'Search for a sentence or two.',
+      });
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** The documents that `--doc` and `--tag` leave; `undefined` when neither is given. */
+async function documentIds(
+  { store }: World,
+  query: string,
+  { doc: docs, tag: tags }: { doc: readonly string[]; tag: readonly { key: string; value: string }[] },
+): Promise<string[] | undefined> {
+  if (docs.length === 0 && tags.length === 0) return undefined;
+  const [{ resolveDocuments }, { documentsWithTags }] = await Promise.all([
+    import('../ids.ts'),
+    import('../../store/tagged.ts'),
+  ]);
+  const named =
+    docs.length === 0 ? undefined : await resolveDocuments(store.db, docs, { command: ['search', query, '--doc'] });
+  if (tags.length === 0) return named;
+  const tagged = await documentsWithTags(store.db, tags);
+  return named === undefined ? tagged : tagged.filter((id) => named.includes(id));
+}
+
+function warnings({ excluded, hits, space }: FoundChunks, filters: Filters, wanted: number | undefined): Warning[] {
+  const left = filters.space === undefined ? excluded : [];
+  const list = left.map(({ space: other, chunks }) => ({
+    code: 'TVDB-W305',
+    message: `${chunks} ${chunks === 1 ? 'chunk is' : 'chunks are'} in space ${other} and ${chunks === 1 ? 'was' : 'were'} not compared with this query of space ${space} (--space ${other})`,
+  }));
+  return wanted === undefined
+    ? list
+    : [...list, { code: 'TVDB-W306', message: `${hits.length} of at least ${wanted} hits (--min-results)` }];
+}
+
+/** Why nothing was found and the one thing to try. */
+function emptyAdvice(
+  { searched, excluded, space, bestScore }: FoundChunks,
+  filters: Filters,
+  query: string,
+): { why: string[]; next?: string } {
+  const [other] = [...excluded].sort((a, b) => b.chunks - a.chunks);
+  if (bestScore !== null) {
+    const lower = Math.floor(bestScore * 100) / 100;
+    return {
+      why: [`No hit: the nearest chunk scores ${bestScore.toFixed(3)}, and --min-score asks for ${filters.minScore}.`],
+      next: commandLine(['search', '--min-score', String(lower), query]),
+    };
+  }
+  if (searched === 0 && other !== undefined) {
+    return {
+      why: [`No hit: nothing is in space ${space}; ${other.chunks} chunks are in ${other.space}.`],
+      next: commandLine(['search', '--space', other.space, query]),
+    };
+  }
+  if (filters.documentIds !== undefined) {
+    const [one] = filters.documentIds;
+    return {
+      why: [
+        filters.documentIds.length === 0
+          ? 'No hit: no document fits --doc and --tag.'
+          : 'No hit: these documents have nothing searchable yet.',
+      ],
+      next: commandLine(one === undefined ? ['search', query] : ['status', shortId(one)]),
+    };
+  }
+  return { why: ['No hit: nothing is searchable yet.'], next: 'tvdb status' };
+}

@@ -1,0 +1,165 @@
+/** Gathers what `trace` answers for one job, and gives it its JSON form. */
+import { iso } from '../../base/clock.ts';
+import { progressOf } from '../../pipeline/stage.ts';
+import { type Note, type Span, type SpanStatus, type Timeline, timeline } from '../../pipeline/timeline.ts';
+import { jobsWithRealRequests } from '../../store/attempt-totals.ts';
+import { attemptsOfJob } from '../../store/attempts.ts';
+import { documentById } from '../../store/documents.ts';
+import { eventsOfJob } from '../../store/events.ts';
+import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
+import type { DocumentRow, JobEventRow } from '../../store/schema.ts';
+import { deadWorkers } from '../../store/workers.ts';
+import type { World } from '../../world.ts';
+import { type JobSurroundings, jobCost, jobJson, moneyJson } from './job-view.ts';
+
+/** One line of the story: a try of a step, or a note between tries. */
+export type Row = { readonly kind: 'span'; readonly span: Span } | { readonly kind: 'note'; readonly note: Note };
+
+export interface TracedJob {
+  readonly job: ListedJob;
+  readonly document: DocumentRow | undefined;
+  readonly events: readonly JobEventRow[];
+  readonly line: Timeline;
+  /** In the order of time, after `--stage` and `--limit`. */
+  readonly rows: readonly Row[];
+  readonly around: JobSurroundings;
+  /** Most tries of a step. */
+  readonly tries: number;
+}
+
+export interface TraceRequest {
+  readonly stage: string | undefined;
+  readonly limit: number;
+}
+
+/** Everything about one job; `undefined` when there is no such job. */
+export async function tracedJob(
+  { store, clock, config }: World,
+  jobId: string,
+  request: TraceRequest,
+): Promise<TracedJob | undefined> {
+  const { db } = store;
+  const [job] = await listJobs(db, { jobIds: [jobId], limit: 1 });
+  if (job === undefined) return undefined;
+  const now = clock.now();
+  const events = await eventsOfJob(db, jobId);
+  const line = timeline(job, events, await attemptsOfJob(db, jobId), now);
+  return {
+    job,
+    document: await documentById(db, job.document_id),
+    events,
+    line,
+    rows: rowsOf(line, request),
+    around: { now, deadWorkers: await deadWorkers(db), withRealRequests: await jobsWithRealRequests(db, [jobId]) },
+    tries: config.settings.MAX_RETRIES + 1,
+  };
+}
+
+function rowsOf({ spans, notes }: Timeline, { stage, limit }: TraceRequest): Row[] {
+  const rows: Row[] = [
+    ...spans.map((span) => ({ kind: 'span' as const, span })),
+    ...notes.map((note) => ({ kind: 'note' as const, note })),
+  ];
+  return rows
+    .filter((row) => stage === undefined || stageOf(row) === stage)
+    .sort((a, b) => atMs(a) - atMs(b))
+    .slice(-limit);
+}
+
+/** Offset of a row. */
+export function atMs(row: Row): number {
+  return row.kind === 'span' ? row.span.startMs : row.note.atMs;
+}
+
+export function stageOf(row: Row): string | null {
+  return row.kind === 'span' ? row.span.stage : row.note.event.stage;
+}
+
+/** Whether a row will not change any more; rows of tries that go on or rest may. */
+export function isSettled(row: Row): boolean {
+  return row.kind === 'note' || !(['run', 'wait'] satisfies SpanStatus[] as SpanStatus[]).includes(row.span.status);
+}
+
+/** Steps whose requests may cost something. */
+function spanCost(span: Span): number | null {
+  return span.attempts.some(({ origin, sent }) => origin === 'real' && sent !== null) ? null : 0;
+}
+
+/** The facts an event carries. */
+export function factsOf(event: JobEventRow): Record<string, unknown> {
+  return JSON.parse(event.data) as Record<string, unknown>;
+}
+
+/** A number among the facts of a span's newest event that has it. */
+export function factOf(span: Span, key: string): number | null {
+  for (const event of [...span.events].reverse()) {
+    const value = factsOf(event)[key];
+    if (typeof value === 'number') return value;
+  }
+  return null;
+}
+
+/** One try of a step, as a span of `tvdb.trace/v1`. */
+export function spanJson(span: Span, tries: number): Record<string, unknown> {
+  const last = span.attempts.at(-1);
+  const until = span.status === 'retry' || span.status === 'wait' ? factOf(span, 'until') : null;
+  return {
+    stage: span.stage,
+    state: span.state,
+    attempt: span.attempt,
+    max_attempts: span.stage === 'upload' ? 1 : tries,
+    start_ms: span.startMs,
+    ms: span.ms,
+    status: span.status,
+    http_status: last?.http_status ?? null,
+    upstream_id: last?.upstream_request_id ?? last?.remote_id ?? null,
+    retry_after_ms: until === null ? null : Math.max(0, until - (span.events.at(-1)?.at ?? until)),
+    mode: last?.origin ?? null,
+    requests: span.attempts.filter(({ sent }) => sent !== null).length,
+    ...moneyJson(spanCost(span)),
+  };
+}
+
+function eventJson(event: JobEventRow, origin: number): Record<string, unknown> {
+  return {
+    ...factsOf(event),
+    event_id: event.event_id,
+    at: iso(event.at),
+    at_ms: Math.max(0, event.at - origin),
+    type: event.type,
+    code: event.code,
+    severity: event.severity,
+    stage: event.stage,
+    from_status: event.from_status,
+    to_status: event.to_status,
+    duration_ms: event.duration_ms,
+    attempt_id: event.attempt_id,
+  };
+}
+
+/** `data` of `tvdb.trace/v1` for one job. */
+export function traceJson(traced: TracedJob): Record<string, unknown> {
+  const { job, document, events, line, rows, around, tries } = traced;
+  const progress = progressOf(job);
+  const stages = new Set(rows.map(stageOf));
+  return {
+    ...jobJson(job, around),
+    total_ms: line.totalMs,
+    file_sha256: document?.file_sha256 ?? null,
+    bytes: document?.bytes_len ?? null,
+    pages: document?.pages ?? null,
+    chunks: progress.chunks_total === 0 ? null : progress.chunks_total,
+    parser:
+      job.parser_name === null
+        ? null
+        : { name: job.parser_name, version: job.parser_version, origin: job.parse_origin },
+    chunker: job.chunks_version,
+    embedding_space: job.embedding_space,
+    embedding_origin: job.embed_origin,
+    cost: { total_nano_usd: jobCost(job, around), total_usd: moneyJson(jobCost(job, around)).usd },
+    spans: rows.flatMap((row) => (row.kind === 'span' ? [spanJson(row.span, tries)] : [])),
+    events: events
+      .filter(({ stage }) => stage === null || stages.has(stage))
+      .map((event) => eventJson(event, job.created_at)),
+  };
+}

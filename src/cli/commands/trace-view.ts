@@ -1,0 +1,261 @@
+/** `trace` on a screen and in a pipe. */
+import { shortId } from '../../base/ids.ts';
+import { STEPS } from '../../domain/job-state.ts';
+import { progressOf } from '../../pipeline/stage.ts';
+import type { Span, SpanStatus } from '../../pipeline/timeline.ts';
+import { bytes, count, duration, plural, usd } from '../ui/format.ts';
+import { accent, type Cell, dim, plainText, type Style, statusStyle, strong } from '../ui/text.ts';
+import type { Page, Ui } from '../ui/ui.ts';
+import { jobCost, jobWord, lastError, parkText, processingMs } from './job-view.ts';
+import { untilText } from './status-view.ts';
+import { atMs, factOf, factsOf, type Row, stageOf, type TracedJob } from './trace-answer.ts';
+
+const STYLES: Record<SpanStatus, Style> = {
+  ok: 'good',
+  retry: 'warn',
+  wait: 'dim',
+  fail: 'bad',
+  lost: 'warn',
+  skip: 'dim',
+  run: 'accent',
+};
+const CHART_FROM_COLS = 80;
+const CHART_LABEL = 8;
+const CHART_WIDTH = 60;
+
+/** Job, document, where its vectors are, and the one reference that works everywhere. */
+export function traceHeader(page: Page, { job, document, around }: TracedJob, ui: Pick<Ui, 'date'>): void {
+  const ms = processingMs(job);
+  const word = jobWord(job, around);
+  const name = job.filename ?? '(deleted document)';
+  const degraded = job.fallback_triggered === 1 ? ', fallback' : '';
+  page.line(
+    accent(shortId(job.job_id)),
+    '   ',
+    strong(name),
+    '   ',
+    { text: `${job.status}${degraded}`, style: statusStyle(word) },
+    `   ${ms === null ? '-' : duration(ms)}   ${usd(jobCost(job, around))}   `,
+    dim(ui.date(job.created_at)),
+  );
+  const { chunks_total: chunks } = progressOf(job);
+  const size = [
+    document === undefined ? '' : plural(document.pages, 'page'),
+    chunks === 0 ? '' : plural(chunks, 'chunk'),
+  ].filter((part) => part !== '');
+  const sha = document === undefined ? '' : `   sha ${shortId(document.file_sha256)}..`;
+  page.field('document', `${shortId(job.document_id)}${sha}   ${size.join(', ')}`);
+  if (job.embedding_space !== null)
+    page.field('space', `${job.embedding_space}   embedding: ${job.embed_origin ?? 'unknown'}`);
+  page.field('reference', job.correlation_id);
+  if (job.duplicate_of !== null)
+    page.field('same as', accent(shortId(job.duplicate_of)), dim('   its text and vectors are used'));
+}
+
+/** Header, table, chart, and why it stands where it stands. */
+export function tracePage(
+  page: Page,
+  traced: TracedJob,
+  ui: Pick<Ui, 'date' | 'time'>,
+  { full }: { full: boolean },
+): void {
+  traceHeader(page, traced, ui);
+  page.blank();
+  if (traced.rows.length === 0) page.line('Nothing is recorded for this choice.');
+  else {
+    page.table({
+      columns: [
+        { head: 'OFFSET', align: 'right' },
+        { head: 'STAGE' },
+        { head: 'STATUS' },
+        { head: 'TOOK', align: 'right' },
+        { head: 'TRY' },
+        { head: 'DETAIL', flex: true },
+      ],
+      rows: traced.rows.map((row) => rowCells(row, traced)),
+    });
+  }
+  chart(page, traced);
+  if (full) fullEvents(page, traced, ui);
+  outcomeLines(page, traced, ui);
+}
+
+/** Why the job failed, or what it waits for. */
+export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui, 'date' | 'time'>): void {
+  const error = lastError(job);
+  const rest = parkText(job);
+  if (jobWord(job, around) === 'fail' && error !== null) {
+    page.blank();
+    page.field(error.code, strong(error.message), error.why === null ? '' : `: ${error.why}`);
+    page.field('fix', error.fix);
+  } else if (rest !== null) {
+    page.blank();
+    page.field('parked', `${rest}, ${untilText(job.run_after, around.now, ui)}`);
+  }
+}
+
+/** One row of the table. */
+export function rowCells(row: Row, traced: TracedJob): Cell[] {
+  if (row.kind === 'note') {
+    const { event } = row.note;
+    return [
+      offset(atMs(row)),
+      stageOf(row),
+      event.code === 'FALLBACK' ? { text: 'MOCK', style: 'warn' } : dim('note'),
+      null,
+      null,
+      noteText(row),
+    ];
+  }
+  const { span } = row;
+  const of = span.stage === 'upload' ? 1 : traced.tries;
+  return [
+    offset(span.startMs),
+    span.stage,
+    { text: span.status, style: STYLES[span.status] },
+    span.ms === null ? null : duration(span.ms),
+    `${span.attempt}/${Math.max(of, span.attempt)}`,
+    spanText(span, traced),
+  ];
+}
+
+/** One row as a line, for `--follow`: columns of fixed width, because later rows are not known yet. */
+export function followLine(page: Page, row: Row, traced: TracedJob): void {
+  const [at, stage, status, took, attempt, detail] = rowCells(row, traced);
+  const cell = (value: Cell | undefined, width: number) => plainText(value ?? null).padEnd(width);
+  page.line(
+    cell(at, 9),
+    cell(stage, 8),
+    typeof status === 'object' && status !== null && 'style' in status
+      ? { ...status, text: status.text.padEnd(8) }
+      : cell(status, 8),
+    cell(took, 8),
+    cell(attempt, 6),
+    detail ?? '',
+  );
+}
+
+/** One row for a pipe: job, offset in ms, stage, status, took in ms, try, detail. */
+export function rowForPipe(row: Row, traced: TracedJob): Cell[] {
+  const { job } = traced;
+  if (row.kind === 'note')
+    return [job.job_id, atMs(row), stageOf(row), row.note.event.code.toLowerCase(), null, null, noteText(row)];
+  const { span } = row;
+  return [job.job_id, span.startMs, span.stage, span.status, span.ms, span.attempt, spanText(span, traced)];
+}
+
+function offset(ms: number): string {
+  return `+${duration(ms)}`;
+}
+
+function noteText({ note: { event } }: Extract<Row, { kind: 'note' }>): string {
+  const facts = factsOf(event);
+  if (event.code === 'FALLBACK')
+    return `fallback: ${String(facts.service)} uses ${String(facts.to)}, ${String(facts.reason)}`;
+  if (event.code === 'LEASE_RECLAIMED')
+    return facts.held === true
+      ? 'its worker died too often, held until you act'
+      : 'its worker died, the job was taken back';
+  if (event.code === 'RESUMED') return 'taken up again';
+  if (event.code === 'CANCELLED') return 'cancelled';
+  if (event.code === 'UPLOAD_ATTACHED') return 'uploaded again while in work, attached';
+  if (event.code === 'DOCUMENT_DELETED') return 'the document was deleted';
+  return event.code.toLowerCase().replaceAll('_', ' ');
+}
+
+function spanText(span: Span, { job }: TracedJob): string {
+  const last = span.events.at(-1);
+  const facts = last === undefined ? {} : factsOf(last);
+  const error = facts.error as { code?: unknown; message?: unknown } | undefined;
+  if (span.status === 'fail' && error !== undefined) return `${String(error.code)} ${String(error.message)}`;
+  if (span.status === 'retry' || span.status === 'lost') return String(facts.note ?? facts.why ?? 'the worker died');
+  if (span.status === 'wait' && facts.note !== undefined) return String(facts.note);
+  return [figures(span), span.status === 'run' ? progressText(span, job.progress) : '', remote(span)]
+    .filter((part) => part !== '')
+    .join('  ');
+}
+
+function figures(span: Span): string {
+  const fact = (key: string, noun: string) => {
+    const value = factOf(span, key);
+    return value === null ? '' : plural(value, noun);
+  };
+  const size = factOf(span, 'bytes');
+  const parts: Record<Span['stage'], string[]> = {
+    upload: [size === null ? '' : bytes(size), fact('pages', 'page')],
+    parse: [fact('pages', 'page')],
+    chunk: [fact('chunks', 'chunk'), fact('tokens', 'token')],
+    embed: [fact('chunks', 'chunk'), requests(span)],
+    store: [fact('vectors', 'vector')],
+  };
+  return parts[span.stage].filter((part) => part !== '').join(', ');
+}
+
+function requests({ attempts }: Span): string {
+  const sent = attempts.filter((attempt) => attempt.sent !== null);
+  return sent.length === 0 ? '' : plural(sent.length, 'request');
+}
+
+function remote({ attempts }: Span): string {
+  const last = attempts.at(-1);
+  const id = last?.upstream_request_id ?? last?.remote_id ?? null;
+  const origin = last === undefined ? '' : last.origin;
+  return [origin, id === null ? '' : shortId(id)].filter((part) => part !== '').join(' ');
+}
+
+function progressText(span: Span, progress: string): string {
+  const { embeds_done: done, embeds_total: total } = progressOf({ progress });
+  return span.stage === 'embed' && total > 0 ? `${count(done)} of ${count(total)} done` : '';
+}
+
+/** The same again as a picture; only where there is room and something to compare. */
+function chart(page: Page, { rows, line }: TracedJob): void {
+  const spans = rows.flatMap((row) => (row.kind === 'span' && row.span.ms !== null ? [row.span] : []));
+  if (
+    page.cols < CHART_FROM_COLS ||
+    page.cols === Number.POSITIVE_INFINITY ||
+    page.accessible ||
+    spans.length < 2 ||
+    line.totalMs === 0
+  )
+    return;
+  const cell = line.totalMs / CHART_WIDTH;
+  page.blank();
+  page.line(dim(`${' '.repeat(CHART_LABEL)}0s${duration(line.totalMs).padStart(CHART_WIDTH - 2)}`));
+  for (const step of STEPS) {
+    const own = spans.filter((span) => span.stage === step);
+    if (own.length === 0) continue;
+    const cells = Array.from({ length: CHART_WIDTH }, () => ' ');
+    for (const span of own) {
+      const from = Math.min(CHART_WIDTH - 1, Math.floor(span.startMs / cell));
+      const to = Math.max(from, Math.min(CHART_WIDTH - 1, Math.ceil((span.startMs + (span.ms ?? 0)) / cell) - 1));
+      const mark = span.status === 'ok' || span.status === 'run' ? (page.ascii ? '=' : '━') : span.status.slice(0, 1);
+      cells.fill(mark, from, to + 1);
+    }
+    page.line(`${step.padEnd(CHART_LABEL)}${cells.join('').trimEnd()}`);
+  }
+}
+
+/** Every event and every request, for `--full`. Bodies are kept nowhere and so never shown. */
+function fullEvents(page: Page, { events, line, job }: TracedJob, ui: Pick<Ui, 'time'>): void {
+  page.blank();
+  page.heading('Events');
+  for (const event of events) {
+    const moved = event.from_status === event.to_status || event.to_status === null ? '' : `  -> ${event.to_status}`;
+    page.line(
+      `${ui.time(event.at)}  ${offset(Math.max(0, event.at - job.created_at))}  ${event.code}${moved}  `,
+      dim(event.data === '{}' ? '' : event.data),
+    );
+  }
+  const attempts = line.spans.flatMap((span) => span.attempts);
+  if (attempts.length === 0) return;
+  page.blank();
+  page.heading('Requests');
+  for (const one of attempts) {
+    const took = one.latency_ms === null ? '-' : duration(one.latency_ms);
+    page.line(
+      `${shortId(one.attempt_id)}  ${one.service}  ${one.origin}  ${one.outcome}  ${took}  `,
+      dim(`request ${one.request_hash.slice(0, 12)}  remote ${one.remote_id ?? '-'}`),
+    );
+  }
+}

@@ -1,0 +1,93 @@
+/** One invocation that drives jobs: its row in the store, and the loop with everything that may end it early. */
+import { asTvdbError } from '../base/errors.ts';
+import type { ServiceMode } from '../domain/service-mode.ts';
+import { endRun, startRun } from '../store/runs.ts';
+import type { PipelineDeps } from './stage.ts';
+import { type WorkOptions, type WorkSummary, work } from './worker.ts';
+
+/** Time that work under way has to settle once the limit of time is reached, before it is cut off. */
+const SETTLE_MS = 10_000;
+
+/** Records a run around `body`: when it began, when it ended, with which exit code; also when it throws. */
+export async function withRun<T extends { exitCode: number }>(
+  { store, clock }: PipelineDeps,
+  run: { runId: string; command: string; mode: ServiceMode | null },
+  body: () => Promise<T>,
+): Promise<T> {
+  await store.write((trx) => startRun(trx, { ...run, now: clock.now() }));
+  const end = (exitCode: number) => store.write((trx) => endRun(trx, { runId: run.runId, now: clock.now(), exitCode }));
+  try {
+    const result = await body();
+    await end(result.exitCode);
+    return result;
+  } catch (error) {
+    // The first failure is the one to report; the store may be what failed.
+    await end(asTvdbError(error).exit).catch(() => {});
+    throw error;
+  }
+}
+
+export interface DriveOptions extends WorkOptions {
+  /** Stops after this long. */
+  timeoutMs?: number | undefined;
+  /** Stops when there was nothing to do for this long. */
+  idleMs?: number | undefined;
+  /** Stops at the first job that fails. */
+  failFast?: boolean;
+}
+
+export interface DriveSummary extends WorkSummary {
+  /** What ended it: the queue, the number of jobs asked for, time, a failure, or the user. */
+  endedBy: 'drained' | 'limit' | 'idle' | 'timeout' | 'failure' | 'stopped';
+}
+
+/**
+ * Works like `work` until the queue is drained, time is up, a job failed or the user stops it. What it stops is not lost:
+ * the jobs stay in the queue at the step they reached.
+ */
+export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<DriveSummary> {
+  const { clock } = deps;
+  const { timeoutMs, idleMs, failFast = false, onEvent, onIdle } = options;
+  const early = new AbortController();
+  const cut = new AbortController();
+  const over = new AbortController();
+  let endedBy: DriveSummary['endedBy'] | undefined;
+  const stop = (why: DriveSummary['endedBy']) => {
+    endedBy ??= why;
+    early.abort();
+  };
+  if (timeoutMs !== undefined) {
+    const timeUp = async () => {
+      await clock.sleep(timeoutMs, over.signal);
+      stop('timeout');
+      await clock.sleep(SETTLE_MS, over.signal);
+      cut.abort();
+    };
+    timeUp().catch(() => {});
+  }
+  let idleSince: number | null = null;
+  try {
+    const summary = await work(deps, {
+      ...options,
+      onEvent: (event, job) => {
+        idleSince = null;
+        if (failFast && event.code === 'FAILED') stop('failure');
+        onEvent(event, job);
+      },
+      onIdle: (left) => {
+        idleSince ??= clock.monotonic();
+        if (idleMs !== undefined && clock.monotonic() - idleSince >= idleMs) stop('idle');
+        onIdle?.(left);
+      },
+      signals: {
+        stopping: AbortSignal.any([options.signals.stopping, early.signal]),
+        abort: AbortSignal.any([options.signals.abort, cut.signal]),
+      },
+    });
+    const byUser = options.signals.stopping.aborted || options.signals.abort.aborted;
+    const limited = options.limit !== undefined && summary.claims >= options.limit;
+    return { ...summary, endedBy: endedBy ?? (byUser ? 'stopped' : limited ? 'limit' : 'drained') };
+  } finally {
+    over.abort();
+  }
+}
