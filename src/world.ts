@@ -103,17 +103,12 @@ function buildRouter({ settings }: Config, { clock, random, pool }: Pick<WorldDe
     },
     embed: {
       mock: lazy(async () => {
-        const [{ createMockEmbed }, { loadTokenizer }] = await Promise.all([
-          import('./services/embed/mock.ts'),
-          import('./domain/tokens.ts'),
-        ]);
-        const tokenizer = await loadTokenizer();
+        const { createMockEmbed } = await import('./services/embed/mock.ts');
         return createMockEmbed({
           clock,
           random,
           latencyMs: settings.MOCK_EMBED_LATENCY,
           failureRate: settings.MOCK_EMBED_FAILURE_RATE,
-          countTokens: (text) => tokenizer.count(text),
         });
       }),
     },

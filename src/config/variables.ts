@@ -97,7 +97,7 @@ export const VARIABLES = {
   PARSE_MEMORY_MB: variable({
     group: 'Upload limits',
     doc: 'Most memory a process that reads a document may use, in megabytes.',
-    default: '1024',
+    default: '512',
     parse: read.integer(128, 16_384),
   }),
   CHUNK_TARGET_TOKENS: variable({

@@ -36,14 +36,15 @@ export async function cancelJob(deps: PipelineDeps, jobId: string, onEvent: OnEv
   return { job, outcome };
 }
 
-interface Stopped extends Cancelled {
+/** A stopped job, with what is left to do once the transaction is committed. */
+export interface Stopped extends Cancelled {
   event?: JobEventRow;
   /** A parse request that may still run at its service. */
   attempt?: AttemptRow;
 }
 
-/** The part of a cancel that is one transaction; `delete` runs it in its own. */
-async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: string): Promise<Stopped | undefined> {
+/** Cancels a job that is not ended, inside the transaction of the caller: status, fence, buffers, event. */
+export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: string): Promise<Stopped | undefined> {
   const job = await jobById(trx, jobId);
   if (job === undefined) return undefined;
   const was = job.status;
@@ -70,7 +71,8 @@ async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: string): P
   return { job: after ?? job, outcome: { state: 'cancelled', was, held }, event, ...(runs && { attempt }) };
 }
 
-async function stopParse(attempt: AttemptRow, job: JobRow, { router, log }: PipelineDeps, abort: AbortSignal): Promise<void> {
+/** Stops a parse at its service as far as that is possible; what goes wrong is logged, the job is cancelled already. */
+export async function stopParse(attempt: AttemptRow, job: JobRow, { router, log }: PipelineDeps, abort: AbortSignal): Promise<void> {
   try {
     const service = await router.parseService(attempt.origin);
     const remoteIds = attempt.remote_id === null ? await service.findByAttempt(attempt.attempt_id, abort) : [attempt.remote_id];

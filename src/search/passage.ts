@@ -25,13 +25,23 @@ const LEAD = 60;
  * script that has spaces.
  */
 export function bestPassage(text: string, query: string, room: number): Passage {
-  const flat = text.replace(/\s+/g, ' ').trim();
+  const flat = readable(text);
   if (flat.length <= room) return { text: flat, cutBefore: false, cutAfter: false };
   const hits = hitsOf(flat, query);
   const first = densest(hits, room);
   const start = first === undefined ? 0 : beginning(flat, first.from, Math.min(LEAD, Math.floor(room / 3)));
   const end = ending(flat, start + room);
   return { text: flat.slice(start, end).trim(), cutBefore: start > 0, cutAfter: end < flat.length };
+}
+
+/** One line without the markup that only arranges: rules, heading marks, the bars of tables. */
+function readable(markdown: string): string {
+  const lines = markdown.split('\n').filter((line) => !/^[\s|:*_-]*$/.test(line));
+  return lines
+    .map((line) => line.replace(/^#{1,6} /, '').replace(/\|/g, ' '))
+    .join(' ')
+    .replace(/\s+/g, ' ')
+    .trim();
 }
 
 function hitsOf(text: string, query: string): Hit[] {

@@ -18,7 +18,7 @@ function start(
   const home = tempDirectory();
   return spawn(process.execPath, [...node, script, ...args], {
     cwd: home,
-    env: { HOME: home, LANG: 'C.UTF-8', ...env },
+    env: { HOME: home, LANG: 'C.UTF-8', TERM: 'xterm-256color', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 }
@@ -66,6 +66,13 @@ describe('pipes', () => {
     const { code, stderr } = await output(child);
     expect(stderr).toContain('TVDB-E109');
     expect(code).toBe(1);
+  });
+
+  it('trap 1: no ESC byte on either stream of a page with a table, with CI unset', async () => {
+    const { code, stdout, stderr } = await output(start(TOOL, ['page']));
+    expect(code).toBe(0);
+    expect(stdout).toContain('JOB       STATUS');
+    expect(stdout + stderr).not.toContain('\x1b');
   });
 
   it('a question never reads a piped yes', async () => {

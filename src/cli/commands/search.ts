@@ -1,23 +1,14 @@
 /** `tvdb search`: the chunks nearest to a query. */
 import { EXIT } from '../../base/error-codes.ts';
 import { TvdbError } from '../../base/errors.ts';
-import { shortId } from '../../base/ids.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
-import type { FoundChunks } from '../../pipeline/search-documents.ts';
 import type { World } from '../../world.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
-import { commandLine } from '../command-line.ts';
-import type { Warning } from '../ui/ui.ts';
+import type { Filters } from './search-advice.ts';
 
 const DEFAULT_K = 5;
 /** Bytes of standard input that are looked at; a query is a sentence, not a file. */
 const STDIN_BYTES = 65_536;
-
-interface Filters {
-  readonly documentIds: readonly string[] | undefined;
-  readonly space: string | undefined;
-  readonly minScore: number | undefined;
-}
 
 export const searchCommand = defineCommand({
   name: 'search',
@@ -94,10 +85,12 @@ export const searchCommand = defineCommand({
   async handler({ args, options }, ctx) {
     const query = args.query === '-' ? await queryFromStdin(ctx) : args.query;
     const world = await ctx.openWorld();
-    const [{ searchDocuments }, { hitRow, searchJson, searchPage }] = await Promise.all([
-      import('../../pipeline/search-documents.ts'),
-      import('./search-view.ts'),
-    ]);
+    const [{ searchDocuments }, { hitRow, searchJson, searchPage }, { emptyAdvice, searchWarnings }] =
+      await Promise.all([
+        import('../../pipeline/search-documents.ts'),
+        import('./search-view.ts'),
+        import('./search-advice.ts'),
+      ]);
     const filters: Filters = {
       documentIds: await documentIds(world, query, options),
       space: options.space,
@@ -114,7 +107,7 @@ export const searchCommand = defineCommand({
     return {
       exitCode: tooFew ? EXIT.gate : EXIT.ok,
       data: searchJson(found, k),
-      warnings: warnings(found, filters, tooFew ? options.minResults : undefined),
+      warnings: searchWarnings(found, filters, tooFew ? options.minResults : undefined),
       render: (page) => searchPage(page, found, { full: options.full, why: advice.why }),
       plain: () => found.hits.map(hitRow),
       quiet: () => [...new Set(found.hits.map((hit) => hit.documentId))],
@@ -164,49 +157,4 @@ async function documentIds(
   if (tags.length === 0) return named;
   const tagged = await documentsWithTags(store.db, tags);
   return named === undefined ? tagged : tagged.filter((id) => named.includes(id));
-}
-
-function warnings({ excluded, hits, space }: FoundChunks, filters: Filters, wanted: number | undefined): Warning[] {
-  const left = filters.space === undefined ? excluded : [];
-  const list = left.map(({ space: other, chunks }) => ({
-    code: 'TVDB-W305',
-    message: `${chunks} ${chunks === 1 ? 'chunk is' : 'chunks are'} in space ${other} and ${chunks === 1 ? 'was' : 'were'} not compared with this query of space ${space} (--space ${other})`,
-  }));
-  return wanted === undefined
-    ? list
-    : [...list, { code: 'TVDB-W306', message: `${hits.length} of at least ${wanted} hits (--min-results)` }];
-}
-
-/** Why nothing was found and the one thing to try. */
-function emptyAdvice(
-  { searched, excluded, space, bestScore }: FoundChunks,
-  filters: Filters,
-  query: string,
-): { why: string[]; next?: string } {
-  const [other] = [...excluded].sort((a, b) => b.chunks - a.chunks);
-  if (bestScore !== null) {
-    const lower = Math.floor(bestScore * 100) / 100;
-    return {
-      why: [`No hit: the nearest chunk scores ${bestScore.toFixed(3)}, and --min-score asks for ${filters.minScore}.`],
-      next: commandLine(['search', '--min-score', String(lower), query]),
-    };
-  }
-  if (searched === 0 && other !== undefined) {
-    return {
-      why: [`No hit: nothing is in space ${space}; ${other.chunks} chunks are in ${other.space}.`],
-      next: commandLine(['search', '--space', other.space, query]),
-    };
-  }
-  if (filters.documentIds !== undefined) {
-    const [one] = filters.documentIds;
-    return {
-      why: [
-        filters.documentIds.length === 0
-          ? 'No hit: no document fits --doc and --tag.'
-          : 'No hit: these documents have nothing searchable yet.',
-      ],
-      next: commandLine(one === undefined ? ['search', query] : ['status', shortId(one)]),
-    };
-  }
-  return { why: ['No hit: nothing is searchable yet.'], next: 'tvdb status' };
 }

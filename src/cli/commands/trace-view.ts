@@ -1,6 +1,5 @@
 /** `trace` on a screen and in a pipe. */
 import { shortId } from '../../base/ids.ts';
-import { STEPS } from '../../domain/job-state.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import type { Span, SpanStatus } from '../../pipeline/timeline.ts';
 import { bytes, count, duration, plural, usd } from '../ui/format.ts';
@@ -9,6 +8,7 @@ import type { Page, Ui } from '../ui/ui.ts';
 import { jobCost, jobWord, lastError, parkText, processingMs } from './job-view.ts';
 import { untilText } from './status-view.ts';
 import { atMs, factOf, factsOf, type Row, stageOf, type TracedJob } from './trace-answer.ts';
+import { chart, fullEvents } from './trace-chart.ts';
 
 const STYLES: Record<SpanStatus, Style> = {
   ok: 'good',
@@ -19,9 +19,6 @@ const STYLES: Record<SpanStatus, Style> = {
   skip: 'dim',
   run: 'accent',
 };
-const CHART_FROM_COLS = 80;
-const CHART_LABEL = 8;
-const CHART_WIDTH = 60;
 
 /** Job, document, where its vectors are, and the one reference that works everywhere. */
 export function traceHeader(page: Page, { job, document, around }: TracedJob, ui: Pick<Ui, 'date'>): void {
@@ -206,56 +203,4 @@ function remote({ attempts }: Span): string {
 function progressText(span: Span, progress: string): string {
   const { embeds_done: done, embeds_total: total } = progressOf({ progress });
   return span.stage === 'embed' && total > 0 ? `${count(done)} of ${count(total)} done` : '';
-}
-
-/** The same again as a picture; only where there is room and something to compare. */
-function chart(page: Page, { rows, line }: TracedJob): void {
-  const spans = rows.flatMap((row) => (row.kind === 'span' && row.span.ms !== null ? [row.span] : []));
-  if (
-    page.cols < CHART_FROM_COLS ||
-    page.cols === Number.POSITIVE_INFINITY ||
-    page.accessible ||
-    spans.length < 2 ||
-    line.totalMs === 0
-  )
-    return;
-  const cell = line.totalMs / CHART_WIDTH;
-  page.blank();
-  page.line(dim(`${' '.repeat(CHART_LABEL)}0s${duration(line.totalMs).padStart(CHART_WIDTH - 2)}`));
-  for (const step of STEPS) {
-    const own = spans.filter((span) => span.stage === step);
-    if (own.length === 0) continue;
-    const cells = Array.from({ length: CHART_WIDTH }, () => ' ');
-    for (const span of own) {
-      const from = Math.min(CHART_WIDTH - 1, Math.floor(span.startMs / cell));
-      const to = Math.max(from, Math.min(CHART_WIDTH - 1, Math.ceil((span.startMs + (span.ms ?? 0)) / cell) - 1));
-      const mark = span.status === 'ok' || span.status === 'run' ? (page.ascii ? '=' : '━') : span.status.slice(0, 1);
-      cells.fill(mark, from, to + 1);
-    }
-    page.line(`${step.padEnd(CHART_LABEL)}${cells.join('').trimEnd()}`);
-  }
-}
-
-/** Every event and every request, for `--full`. Bodies are kept nowhere and so never shown. */
-function fullEvents(page: Page, { events, line, job }: TracedJob, ui: Pick<Ui, 'time'>): void {
-  page.blank();
-  page.heading('Events');
-  for (const event of events) {
-    const moved = event.from_status === event.to_status || event.to_status === null ? '' : `  -> ${event.to_status}`;
-    page.line(
-      `${ui.time(event.at)}  ${offset(Math.max(0, event.at - job.created_at))}  ${event.code}${moved}  `,
-      dim(event.data === '{}' ? '' : event.data),
-    );
-  }
-  const attempts = line.spans.flatMap((span) => span.attempts);
-  if (attempts.length === 0) return;
-  page.blank();
-  page.heading('Requests');
-  for (const one of attempts) {
-    const took = one.latency_ms === null ? '-' : duration(one.latency_ms);
-    page.line(
-      `${shortId(one.attempt_id)}  ${one.service}  ${one.origin}  ${one.outcome}  ${took}  `,
-      dim(`request ${one.request_hash.slice(0, 12)}  remote ${one.remote_id ?? '-'}`),
-    );
-  }
 }

@@ -43,7 +43,7 @@ export async function tableLines(table: Table, cols: number, accessible: boolean
   });
   drawn.push(table.columns.map((column, i) => paint(truncate(column.head, widths[i] ?? 0), 'strong')));
   for (const row of table.rows) {
-    drawn.push(table.columns.map((_column, i) => paintLine(fit(cellSpans(row[i]), widths[i] ?? 0), paint)));
+    drawn.push(table.columns.map((_column, i) => paintLine(cutTo(cellSpans(row[i]), widths[i] ?? 0), paint)));
   }
   return drawn.toString().split('\n').map(trimLine);
 }
@@ -76,7 +76,7 @@ function cellSpans(cell: Table['rows'][number][number] | undefined): Span[] {
   return spans(cell ?? '-');
 }
 
-function fit(cell: Span[], cols: number): Span[] {
+function cutTo(cell: Span[], cols: number): Span[] {
   const text = cell.map((span) => span.text).join('');
   return width(text) <= cols ? cell : [{ text: truncate(text, cols), style: cell[0]?.style ?? 'plain' }];
 }

@@ -5,6 +5,7 @@
  * gone (the kernel closes it then), and after a short time without work.
  */
 import { asTvdbError, TvdbError } from '../../base/errors.ts';
+import { lockTransport } from '../transport-lock.ts';
 import { extract } from './extract.ts';
 import { inspect } from './inspect.ts';
 import type { ChildMessage, ChildUsage, PdfTask, TaskMessage } from './messages.ts';
@@ -12,8 +13,7 @@ import type { ChildMessage, ChildUsage, PdfTask, TaskMessage } from './messages.
 const idleMs = Number(process.argv[2]);
 
 // Nothing here may talk to the network. The readers have no reason to; this makes it an error if one tries.
-Reflect.deleteProperty(globalThis, 'fetch');
-Reflect.deleteProperty(globalThis, 'WebSocket');
+lockTransport();
 
 function tell(message: ChildMessage): void {
   if (process.connected) process.send?.(message);

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../base/clock.ts';
 
-/** Milliseconds between looks. A look costs 0.1 ms on Linux, and a process (`ps`) elsewhere. */
+/** Milliseconds between looks. A look is one read of /proc on Linux, and a process (`ps`) elsewhere. */
 const EVERY_MS = process.platform === 'linux' ? 50 : 500;
 
 /**

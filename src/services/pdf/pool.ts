@@ -132,7 +132,7 @@ export function createPdfPool(options: PdfPoolOptions): PdfPool {
         return await once(task, timeMs, signal);
       } catch (thrown) {
         if (!(thrown instanceof ChildDied) || closed) throw thrown;
-        // The child may have ended for a reason of its own (idle, the system short of memory): one more, on a fresh one.
+        // The child may have ended for a reason of its own (idle, memory short everywhere): once more, on a fresh one.
         return await once(task, timeMs, signal);
       }
     } catch (thrown) {

@@ -1,0 +1,104 @@
+/** `data` of `tvdb.upload/v1`. */
+import { iso } from '../../base/clock.ts';
+import type { JobOutcome, ServiceUse } from '../../pipeline/job-outcome.ts';
+import { moneyJson } from './job-view.ts';
+import { type DocumentResult, isDegraded, totalsOf, type UploadAnswer } from './upload-result.ts';
+
+export function uploadJson(answer: UploadAnswer): Record<string, unknown> {
+  const { decision, documents, skipped } = answer;
+  const { llamaparse, openai } = decision.services;
+  return {
+    run_id: answer.runId,
+    mode: { requested: decision.mode, source: answer.modeSource, effective: { parse: llamaparse.use, embed: openai.use } },
+    degraded: isDegraded(answer),
+    estimate: { likely_nano_usd: estimate(answer), max_nano_usd: estimate(answer) },
+    cost: costJson(documents),
+    documents: documents.map(documentJson),
+    skipped: skipped.map(({ shown, reason }) => ({ path: shown, reason })),
+    totals: { documents: documents.length, ...totalsOf(documents), skipped: skipped.length, ms: Math.round(answer.ms) },
+  };
+}
+
+/** Nano-USD before the fact: mock work is free, and the price of anything else is not known here. */
+export function estimate({ decision }: Pick<UploadAnswer, 'decision'>): number | null {
+  return Object.values(decision.services).every(({ use }) => use === 'mock') ? 0 : null;
+}
+
+/** Nano-USD of what was used. */
+function price({ origin }: Pick<ServiceUse, 'origin'>): number | null {
+  return origin === 'mock' ? 0 : null;
+}
+
+/** Nano-USD of a document; `null` when a part of it has no known price. */
+export function documentCost({ outcome }: Pick<DocumentResult, 'outcome'>): number | null {
+  return total((outcome?.uses ?? []).map(price));
+}
+
+function total(sums: readonly (number | null)[]): number | null {
+  return sums.reduce<number | null>((sum, one) => (sum === null || one === null ? null : sum + one), 0);
+}
+
+const SERVICE_NAMES = { parse: ['llamaparse', 'page'], embed: ['openai', 'token'] } as const;
+
+function costJson(documents: readonly DocumentResult[]): Record<string, unknown> {
+  const items = new Map<string, ServiceUse>();
+  // A document named twice has one job, paid once.
+  for (const { outcome, sameAs } of documents) {
+    for (const use of sameAs === null ? (outcome?.uses ?? []) : []) {
+      const key = `${use.service} ${use.origin}`;
+      const before = items.get(key);
+      items.set(key, { ...use, requests: use.requests + (before?.requests ?? 0), units: use.units + (before?.units ?? 0) });
+    }
+  }
+  const { nano_usd, usd } = moneyJson(total([...items.values()].map(price)));
+  return {
+    total_nano_usd: nano_usd,
+    total_usd: usd,
+    items: [...items.values()].map((use) => {
+      const [service, unit] = SERVICE_NAMES[use.service];
+      return { service, mode: use.origin, requests: use.requests, units: use.units, unit, ...moneyJson(price(use)) };
+    }),
+  };
+}
+
+function documentJson(document: DocumentResult): Record<string, unknown> {
+  const { outcome } = document;
+  const job = outcome?.job;
+  return {
+    job_id: job?.job_id ?? null,
+    document_id: job?.document_id ?? null,
+    correlation_id: job?.correlation_id ?? null,
+    path: document.shown,
+    sha256: document.sha256,
+    bytes: document.bytes,
+    status: document.status,
+    attached: document.attached,
+    same_as: document.sameAs,
+    duplicate_of: job?.duplicate_of ?? null,
+    superseded: outcome?.superseded ?? [],
+    ...madeJson(document),
+    stages: (outcome?.steps ?? []).map(({ name, status, ms, tries, upstreamId }) => ({ name, status, ms, attempts: tries, upstream_id: upstreamId })),
+    ...(({ nano_usd, usd }) => ({ cost_nano_usd: nano_usd, cost_usd: usd }))(moneyJson(documentCost(document))),
+    parked: job == null || job.park_reason === null ? null : { reason: job.park_reason, until: iso(job.run_after), note: job.park_note },
+    ms: job === undefined ? null : workedMs(job),
+    error: document.error,
+  };
+}
+
+function madeJson({ pages, outcome }: DocumentResult): Record<string, unknown> {
+  const maker = outcome?.maker;
+  return {
+    pages: outcome?.pages ?? pages,
+    chunks: outcome?.chunks ?? null,
+    vectors: outcome?.vectors ?? null,
+    dims: outcome?.dimensions ?? null,
+    embedding_space: maker?.embedding_space ?? null,
+    origin: { parse: maker?.parse_origin ?? null, embed: maker?.embed_origin ?? null },
+    fallback: maker === undefined ? null : maker.fallback_triggered === 1,
+  };
+}
+
+/** From the making of a job to its end; `null` while it has none. */
+export function workedMs(job: JobOutcome['job']): number | null {
+  return job.processing_completed_at === null ? null : Math.max(0, job.processing_completed_at - job.created_at);
+}

@@ -1,0 +1,161 @@
+/** `upload` on a screen and in a pipe: the plan before, the outcome after. */
+import { shortId } from '../../base/ids.ts';
+import type { Route } from '../../domain/service-mode.ts';
+import { KEY_VARIABLES, type RouterDecision } from '../../services/router.ts';
+import { bytes, count, duration, plural, usd } from '../ui/format.ts';
+import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
+import type { Page, Ui } from '../ui/ui.ts';
+import { parkText } from './job-view.ts';
+import { untilText } from './status-view.ts';
+import { documentCost, estimate, workedMs } from './upload-json.ts';
+import { DOCUMENT_STATUSES, type DocumentResult, type DocumentStatus, totalsOf, type UploadAnswer } from './upload-result.ts';
+
+export interface PlanFigures {
+  readonly documents: number;
+  readonly pages: number;
+  readonly bytes: number;
+  readonly decision: RouterDecision;
+  /** As people read it: `default`, `--mode`, a file. */
+  readonly modeSource: string;
+}
+
+/** What is about to happen: a block on a terminal, one line elsewhere. */
+export function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, now: number): void {
+  const { mode, services } = plan.decision;
+  const nano = estimate(plan);
+  if (!ui.err.tty) {
+    page.line(`${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${nano === null ? 'unknown' : (nano / 1e9).toFixed(4)}`);
+    return;
+  }
+  const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
+  page.field('Plan', strong(size), `   mode ${mode} `, dim(`(${plan.modeSource})`));
+  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), `   est ${usd(nano)}`);
+  page.line('  embed   ', routeText(services.openai, 'openai'), `   est ${usd(nano)}`);
+}
+
+function routeText(route: Route, service: keyof typeof KEY_VARIABLES): Text {
+  if (!route.fallback) return (route.use ?? 'none').padEnd(6);
+  return warn(`${(route.use ?? 'none').toUpperCase()} (fallback: ${fallbackReason(route, service)})`);
+}
+
+/** Why a stand-in is used. */
+export function fallbackReason(route: Route, service: keyof typeof KEY_VARIABLES): string {
+  return route.why === 'key_missing' ? `${KEY_VARIABLES[service]} is not set` : 'the parse is a mock';
+}
+
+/** Documents listed one by one; finished ones beyond this are counted. */
+const LISTED = 20;
+
+/** The answer on a terminal. What was refused or failed is in the error below it. */
+export function uploadPage(page: Page, answer: UploadAnswer, ui: Pick<Ui, 'date' | 'time'>, now: number): void {
+  const { documents } = answer;
+  const [only] = documents;
+  if (documents.length === 1 && only !== undefined) singleBlock(page, only, answer, ui, now);
+  else manyLines(page, documents, ui, now);
+  skippedLines(page, answer);
+  if (documents.length > 1 || answer.skipped.length > 0) page.line(closingLine(answer));
+}
+
+const LABELS: Record<DocumentStatus, string> = {
+  complete: 'Done', duplicate: 'Skipped', rejected: 'Rejected', failed: 'Failed',
+  parked: 'Waiting', cancelled: 'Cancelled', accepted: 'Queued', planned: 'Planned',
+};
+
+function singleBlock(page: Page, document: DocumentResult, answer: UploadAnswer, ui: Pick<Ui, 'date' | 'time'>, now: number): void {
+  const { outcome, status } = document;
+  const degraded = outcome?.maker.fallback_triggered === 1;
+  const id = outcome === null ? '' : [' -> ', accent(shortId(outcome.job.document_id))];
+  page.field(LABELS[status], document.shown, id, degraded ? warn('   DEGRADED') : '', remark(document, ui, now), dim(timeText(document)));
+  if (outcome === null || (status !== 'complete' && status !== 'duplicate')) return;
+  page.line('  made    ', madeText(document));
+  if (status === 'complete') page.line('  cost    ', `${usd(documentCost(document))} actual, ${usd(estimate(answer))} estimated`);
+  if (outcome.superseded.length > 0) {
+    page.line('  replaced', ` ${plural(outcome.superseded.length, 'earlier version')} of this path `, dim('(--keep-old keeps it searchable)'));
+  }
+  if (degraded) fallbackLines(page, document);
+}
+
+function fallbackLines(page: Page, { outcome }: DocumentResult): void {
+  if (outcome === null) return;
+  const { services } = JSON.parse(outcome.maker.service_router_config) as RouterDecision;
+  const parts = [
+    ['parse', services.llamaparse, 'llamaparse', outcome.pages, 'page'],
+    ['embed', services.openai, 'openai', outcome.chunks, 'chunk'],
+  ] as const;
+  for (const [step, route, service, number, noun] of parts) {
+    if (!route.fallback) continue;
+    page.line(warn('  warn    '), `${step} used MOCK for ${number === null ? 'everything' : plural(number, noun)}: ${fallbackReason(route, service)}`);
+  }
+  if (services.openai.fallback) page.line(warn('  warn    '), 'these vectors are not comparable with real ones');
+}
+
+function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui, 'date' | 'time'>, now: number): void {
+  const finished = documents.filter(({ status }) => status === 'complete' || status === 'duplicate' || status === 'planned');
+  const listed = finished.slice(0, LISTED);
+  for (const document of documents) {
+    const { status, shown, outcome } = document;
+    if (status === 'rejected' || status === 'failed') continue;
+    if (finished.includes(document) && !listed.includes(document)) continue;
+    const degraded = status === 'complete' && outcome?.maker.fallback_triggered === 1;
+    const id = outcome === null ? '' : [' -> ', accent(shortId(outcome.job.document_id))];
+    const word = degraded ? 'warn' : status === 'complete' || status === 'planned' ? 'ok' : status === 'parked' || status === 'accepted' ? 'wait' : 'skip';
+    page.status(word, shown, id, degraded ? warn('  DEGRADED') : '', remark(document, ui, now), status === 'complete' ? dim(`  ${countsText(document)}`) : '', dim(timeText(document)));
+  }
+  if (finished.length > listed.length) page.status('ok', plural(finished.length - listed.length, 'more document'));
+}
+
+/** What there is to say about a status, with its gap before it. */
+function remark({ status, sameAs, attached, outcome }: DocumentResult, ui: Pick<Ui, 'date' | 'time'>, now: number): string {
+  if (status === 'duplicate') return sameAs === null ? '   same content, already complete (--force redoes)' : `   same content as ${sameAs}`;
+  if (status === 'parked' && outcome !== null) return `   ${parkText(outcome.job)}, ${untilText(outcome.job.run_after, now, ui)}`;
+  if (status === 'accepted') return '   in the queue';
+  if (status === 'planned') return '   would be processed';
+  return attached ? '   was in flight already' : '';
+}
+
+function timeText({ status, outcome }: DocumentResult): string {
+  const ms = outcome === null || status === 'duplicate' ? null : workedMs(outcome.job);
+  return ms === null ? '' : `   ${duration(ms)}`;
+}
+
+function countsText({ outcome, pages }: DocumentResult): string {
+  const parts: (readonly [number | null, string])[] = [[outcome?.pages ?? pages, 'page'], [outcome?.chunks ?? null, 'chunk']];
+  return parts.flatMap(([number, noun]) => (number === null ? [] : [plural(number, noun)])).join(', ');
+}
+
+function madeText(document: DocumentResult): string {
+  const { outcome } = document;
+  const vectors = outcome?.vectors ?? null;
+  if (vectors === null) return countsText(document);
+  return `${countsText(document)}, ${plural(vectors, 'vector')} (${count(outcome?.dimensions ?? 0)} dims, ${outcome?.maker.embed_origin ?? 'unknown'})`;
+}
+
+function skippedLines(page: Page, { skipped }: UploadAnswer): void {
+  const groups = new Map<string, string[]>();
+  for (const { shown, reason } of skipped) groups.set(reason, [...(groups.get(reason) ?? []), shown]);
+  for (const [reason, names] of groups) {
+    const shown = names.slice(0, 3).join(', ');
+    page.status('skip', `${count(names.length)} ${reason}: `, dim(`${shown}${names.length > 3 ? ', ...' : ''}`));
+  }
+}
+
+/** `12 found = 7 done + 2 duplicate + 3 rejected   2 skipped   1.2s`: it always adds up. */
+export function closingLine({ documents, skipped, ms }: UploadAnswer): Text {
+  const totals = totalsOf(documents);
+  const words: Partial<Record<DocumentStatus, string>> = { complete: 'done', accepted: 'queued' };
+  const sum = DOCUMENT_STATUSES.filter((status) => totals[status] > 0).map((status) => `${totals[status]} ${words[status] ?? status}`);
+  const apart = skipped.length === 0 ? '' : `   ${skipped.length} skipped`;
+  return [strong(`${documents.length} found`), ` = ${sum.join(' + ')}${apart}`, dim(`   ${duration(ms)}`)];
+}
+
+/** A document for a pipe: id, status, chunks, cost in USD, path. */
+export function documentRow(document: DocumentResult): Cell[] {
+  const cost = documentCost(document);
+  return [
+    document.outcome?.job.document_id ?? null,
+    document.status,
+    document.outcome?.chunks ?? null,
+    cost === null ? null : cost / 1e9,
+    document.shown,
+  ];
+}

@@ -1,0 +1,123 @@
+/** What `upload` does, in order: mode, inputs, intake, plan, acceptance, work, outcome. */
+import { type IntakeSource, type Taken, discardAll, takeIn } from '../../pipeline/intake.ts';
+import { storedError, TvdbError } from '../../base/errors.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { outcomeOfJob } from '../../pipeline/job-outcome.ts';
+import { withRun } from '../../pipeline/run.ts';
+import { acceptDocument, type Accepted, wouldBeDuplicate } from '../../pipeline/upload.ts';
+import type { RouterDecision } from '../../services/router.ts';
+import type { JobEventRow, JobRow } from '../../store/schema.ts';
+import type { World } from '../../world.ts';
+import type { CommandContext, ExitCode } from '../command.ts';
+import { findInputs, type Inputs } from '../inputs.ts';
+import { plural } from '../ui/format.ts';
+import { driveUpload, type DriveRequest, interruptedCode } from './upload-drive.ts';
+import { type DocumentResult, documentStatus, exitOf, failureOfJob, fallbackRefused, type UploadAnswer } from './upload-result.ts';
+import { fallbackReason, planNote } from './upload-view.ts';
+
+export interface UploadRequest extends DriveRequest {
+  readonly paths: readonly string[];
+  readonly filesFrom: string | undefined;
+  readonly filename: string | undefined;
+  readonly recursive: boolean;
+  readonly dryRun: boolean;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly costCenter: string | null;
+  readonly priority: number;
+  readonly force: boolean;
+  readonly keepOld: boolean;
+}
+
+export interface Uploaded {
+  readonly answer: UploadAnswer;
+  readonly exitCode: ExitCode;
+}
+
+/** Documents read and checked at a time: reading is fast, and each is looked at by a process of its own. */
+const MOST_HANDS = 4;
+
+/** Uploads what `request` names. Throws what refuses the whole upload; what befalls single documents is in the answer. */
+export async function upload(request: UploadRequest, ctx: CommandContext): Promise<Uploaded> {
+  const started = ctx.clock.monotonic();
+  const world = await ctx.openWorld();
+  const { SERVICE_MODE: mode } = ctx.config.settings;
+  const decision = world.router.decide(mode);
+  world.router.refuseUnusable(decision);
+  warnOfFallback(decision, request, ctx);
+  const stdin = { stream: { [Symbol.asyncIterator]: () => readable(ctx) }, isTty: ctx.stdinIsTty };
+  const inputs = await findInputs({ ...request, named: request.paths, cwd: ctx.cwd, stdin }, ctx.interrupt.stopping);
+  const taken = await takeAll(request, inputs, world, ctx);
+  const end = (answer: Pick<UploadAnswer, 'runId' | 'documents'>): UploadAnswer => ({
+    ...answer,
+    decision,
+    modeSource: ctx.config.sources.SERVICE_MODE.source.kind,
+    skipped: inputs.skipped,
+    ms: ctx.clock.monotonic() - started,
+  });
+  const rules = { refuseFallback: request.onFallback === 'fail', pendingCounts: false };
+  const nothingReady = !taken.some(({ state }) => state === 'ready');
+  if (nothingReady || request.dryRun || (request.failFast && taken.some(({ state }) => state === 'refused'))) {
+    if (!nothingReady && request.dryRun) await notePlan(taken, decision, ctx);
+    const documents = request.dryRun ? await foreseen(inputs, taken, request, decision, world) : results(inputs, taken, new Map());
+    await discardAll(taken);
+    const answer = end({ runId: null, documents });
+    return { answer, exitCode: exitOf(answer, rules) };
+  }
+  await notePlan(taken, decision, ctx);
+  const runId = ctx.ids.uuid();
+  ctx.ui.setRun(runId);
+  return withRun(world.pipeline, { runId, command: 'upload', mode }, async () => {
+    const { accepted, events } = await acceptAll(taken, { ...request, runId, decision }, world, ctx);
+    const labels = new Map([...accepted].map(([index, { job }]) => [job.job_id, inputs.found[index]?.shown ?? '']));
+    await driveUpload({ runId, labels, events }, request, world, ctx);
+    const documents = await Promise.all(
+      results(inputs, taken, accepted).map((document) => withOutcome(document, world)),
+    );
+    const answer = end({ runId, documents });
+    const exitCode = exitOf(answer, { ...rules, pendingCounts: request.wait || request.exitStatus });
+    return { answer, exitCode: interruptedCode(ctx) ?? exitCode };
+  });
+}
+
+async function* readable({ stdin, interrupt }: CommandContext): AsyncGenerator<Buffer> {
+  const { addAbortSignal, Readable } = await import('node:stream');
+  // Waiting for a pipe that stays open must end at Ctrl-C.
+  for await (const part of addAbortSignal(interrupt.stopping, Readable.from(stdin))) yield Buffer.from(part);
+}
+
+/** Says that hybrid stands on mocks, before anything is done; with `--on-fallback fail` that ends it. */
+function warnOfFallback(decision: RouterDecision, { onFallback }: UploadRequest, { ui }: CommandContext): void {
+  const fallen = SERVICES.filter((service) => decision.services[service].fallback);
+  if (fallen.length === 0) return;
+  if (onFallback === 'fail') throw fallbackRefused(decision);
+  for (const service of fallen) {
+    const route = decision.services[service];
+    const message = `${service} falls back to MOCK: ${fallbackReason(route, service)}`;
+    ui.event('fallback', { service, to: route.use, reason: route.why });
+    ui.warn({ code: 'TVDB-W302', message });
+  }
+}
+
+async function takeAll({ failFast }: UploadRequest, { found }: Inputs, world: World, ctx: CommandContext): Promise<Taken[]> {
+  const sources = found.map((input): IntakeSource => {
+    if (input.kind === 'refused') return input;
+    return input.kind === 'file' ? { kind: 'file', path: input.path } : { kind: 'stream', stream: readable(ctx), filename: input.shown };
+  });
+  const view = await ctx.ui.startProgress();
+  const animated = ctx.ui.progress === 'tty';
+  const onTaken = (done: number) => animated && view.tally(`[ ${done}/${found.length} checked ]`);
+  if (animated) view.tally(`checking ${plural(found.length, 'file')}`);
+  try {
+    return await takeIn(world.pipeline, sources, { concurrency: Math.min(MOST_HANDS, Math.max(2, world.concurrency)), failFast, onTaken }, ctx.interrupt.stopping);
+  } finally {
+    view.close();
+  }
+}
+
+async function notePlan(taken: readonly Taken[], decision: RouterDecision, { ui, config, clock }: CommandContext): Promise<void> {
+  const ready = taken.flatMap((one) => (one.state === 'ready' ? [one.document] : []));
+  const figures = { documents: ready.length, pages: ready.reduce((sum, one) => sum + one.pages, 0), bytes: ready.reduce((sum, one) => sum + one.staged.bytes, 0) };
+  const { sourceText } = await import('../../config/load.ts');
+  ui.event('plan', { ...figures, mode: decision.mode, likely_nano_usd: 0, max_nano_usd: 0 });
+  ui.note((page) => planNote(page, { ...figures, decision, modeSource: sourceText(config.sources.SERVICE_MODE.source) }, ui, clock.now()));
+}
