@@ -1,14 +1,15 @@
 /** What a command is: data that help, parsing and completion read, plus a thin handler that returns its answer. */
 
 import type { Clock } from '../base/clock.ts';
-import type { EXIT } from '../base/error-codes.ts';
-import type { TvdbError } from '../base/errors.ts';
 import type { Ids } from '../base/ids.ts';
 import type { Config } from '../config/load.ts';
 import type { World } from '../world.ts';
+import type { ExitCode } from './exit-codes.ts';
 import type { Interrupt } from './interrupt.ts';
-import type { Cell } from './ui/text.ts';
-import type { Page, Ui, Warning } from './ui/ui.ts';
+import type { CommandResult, Ui } from './ui/ui.ts';
+
+export type { ExitCode } from './exit-codes.ts';
+export type { CommandResult } from './ui/ui.ts';
 
 /** What each kind of value becomes: money in nano-USD, durations in ms, times in ms since 1970. */
 export interface ValueTypes {
@@ -92,30 +93,6 @@ export interface Input<
   readonly options: { readonly [S in O[number] as KeyOf<S['name']>]: OptionValue<S> };
 }
 
-/** A process exit code of the one table. */
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
-
-/** What a command answers. It never prints: `main` turns this into JSON, events, ids, tab-separated rows or a page. */
-export interface CommandResult {
-  /** Default: the exit code of `error`, else 0. */
-  readonly exitCode?: ExitCode;
-  /** The `data` of the JSON envelope: snake_case keys, RFC 3339 times, unknown is `null`. */
-  readonly data: object;
-  readonly warnings?: readonly Warning[];
-  /** A failure whose `data` is worth showing all the same (some documents failed, a check failed). */
-  readonly error?: TvdbError;
-  /** The answer for people. */
-  readonly render?: (page: Page) => void;
-  /** The answer for pipes: one row a record, no header. Without it the page is printed without colour, width limit or glyphs. */
-  readonly plain?: () => readonly (readonly Cell[])[];
-  /** The answer under `-q`: only what the next command needs, one a line. */
-  readonly quiet?: () => readonly string[];
-  /** A finished text (help, a script, Markdown) printed as it is in every text format, also under `-q`. */
-  readonly text?: string;
-  /** One command line that is the natural next step; printed on stderr after success. */
-  readonly next?: string;
-}
-
 /** Flags that every command takes. */
 export interface GlobalFlags {
   readonly quiet: boolean;
@@ -150,6 +127,8 @@ export interface CommandContext {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  /** Known without opening stdin: `-` on a terminal is a mistake to report at once. */
+  readonly stdinIsTty: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute; relative paths of arguments are meant from here, never from `process.cwd()`. */
   readonly cwd: string;

@@ -1,6 +1,8 @@
 /** The meaning of every exit code, for help. */
 import { EXIT } from '../base/error-codes.ts';
-import type { ExitCode } from './command.ts';
+
+/** A process exit code of the one table. */
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export const EXIT_MEANINGS: Readonly<Record<ExitCode, string>> = {
   [EXIT.ok]: 'done, including "nothing found" and "already processed"',

@@ -178,9 +178,12 @@ function mount(argv: readonly string[], commands: readonly CommandDefinition[], 
     if (parent === undefined) throw new Error(`command "${command.name}" has no parent`);
     const parser = new Parser(command.name, argv);
     byPath.set(command.name, parser);
-    for (const arg of command.args) parser.addArgument(new Argument(argumentForm(arg), arg.summary));
-    for (const spec of command.options) parser.addOption(toOption(spec).hideHelp(spec.hidden === true));
-    addGlobals(parser);
+    // Only a command whose words were typed can be chosen; building some 500 flags for the others would cost every start 10 ms.
+    if (command.name.split(' ').every((word) => argv.includes(word))) {
+      for (const arg of command.args) parser.addArgument(new Argument(argumentForm(arg), arg.summary));
+      for (const spec of command.options) parser.addOption(toOption(spec).hideHelp(spec.hidden === true));
+      addGlobals(parser);
+    }
     if (command.handler !== undefined) {
       parser.action(() => {
         state.run = { command, parser };

@@ -52,6 +52,7 @@ export async function runCommand(
     get stdin() {
       return io.stdin;
     },
+    stdinIsTty: io.stdinIsTty,
     env: io.env,
     cwd: plan.cwd,
     globals: plan.globals,

@@ -1,10 +1,13 @@
 /**
  * How much an English word says about what a text is about, where no collection is at hand to count in.
  *
- * Stands in for inverse document frequency: an embedding must not depend on which other documents are stored.
+ * Stands in for inverse document frequency: an embedding must not depend on which other documents are stored. The three
+ * lists are the dictionary words among the first 8,192 entries of the public byte-pair vocabulary cl100k_base, which is in
+ * order of frequency in general text: up to entry 2,048, to 4,096, to 8,192. Measured against grammar words alone, with 440
+ * chunks of insurance documents: questions in other words than the text found 7 to 8 of 20 instead of 6 to 7.
  */
 
-const set = (words: string) => new Set(words.split(/\s+/));
+const set = (words: string) => new Set(words.trim().split(/\s+/));
 
 /** Grammar: pronouns, articles, prepositions, conjunctions, auxiliaries, question words. */
 const FUNCTION_WORDS = set(
@@ -20,33 +23,112 @@ const FUNCTION_WORDS = set(
   yes yet you your youre yours yourself yourselves`,
 );
 
-/** Everyday words that appear in texts on any subject. */
-const COMMON_WORDS = set(
-  `able actually add again allow allowed allows almost already always another appear around ask asked away back become
-  becomes begin believe best better big bring call called came certain change changes come comes consider continue create
-  day days decide different done early enough even example expect fact far find first five follow following follows form
-  found four full general give good great happen happens help important include included includes including instead keep
-  keeps kind know known large last later lead learn least leave less likely little long look looking looks lot mean means
-  near necessary need needed needs never new next number often old open part particular people person place point
-  possible probably provide provided provides put quite reach read really remain remember require required requires right
-  said say says second see seem seems send serve set several show shown shows simply small sometimes soon start starts
-  stay stop suggest sure take takes taken tell thing things think third three time times together tried try trying two
-  understand usual usually various wait want wanted wants watch way ways week weeks whole work works write year years`,
-);
+const MOST_FREQUENT = set(`
+  act action add app array back best break build call case check child class col color com comp count create current
+  data day def default differ dis don double echo end err error even event expect false file final find first follow
+  form found free function good group hand head help high import index information input inst item java key know last
+  line list log long look main man mark max message method min mod model name need new next number object open order
+  org part pass path people person place play point post print private process product public read real report request
+  require result return right run said say see self set show sign size spec start state static string style sub
+  support system table take test text think time top trans true try two type user val value view want way week work
+  world year years
+`);
 
-const FUNCTION_WORD = 0.1;
-const COMMON_WORD = 0.45;
-/** Short words are the more frequent ones in English (Zipf's law of abbreviation): weights rise with length up to this one. */
-const LENGTH_OF_FULL_WEIGHT = 7;
-const SHORTEST_WEIGHT = 0.7;
+const FREQUENT = set(`
+  able access account across actually added address admin allow along already always amount android another
+  application apply area around arr ask assert attack author auto available away background bad bar bas base based
+  become begin belie better big bit black block body book boolean border box business button called came care catch
+  cell cert certain change character children claim clear client close code column come command comment community
+  company component condition connection consider console contact content context continue control copy cost country
+  course cover created custom cut date days deal delete design details develop device diff different direct display
+  document done effect element email employ enc enough enter example except exec exist expected experience express
+  extends fact fail family far field filename files float following font format four full fun future games getting
+  global going got govern government great grow handle happen hard health height history hold home hope host house
+  human image important inc include including individual info initial instance interest interface intern invest items
+  job keep kind known label large late later law lead learn least left length less level life light limit link little
+  live load local location looking lot low major making map market match material mean means media meet members met
+  million mind mode money month months move near needs network never night node non offer official old online opt
+  option options organ output override pack page parent particular password past pat pay percent perform pick plan
+  player points pop port position possible power present press previous price problem products program project
+  property protected provide provided publish put query quest question quick range really reason received recent
+  record red render rep required research response rest results review rights role room root row save says school
+  search season second section seem seen select send sent server service services session sever several short side
+  single site small social software something sort source space special specific stand started stat status step stop
+  store story strong study subject success sum super sure switch talk target task team tell temp template terms thing
+  things thought three throw throws times title today together token told took total track turn understand unsigned
+  update users valid values variable version video visit wait watch water web website went width win window women won
+  word working write young
+`);
 
-/** Weight of a lower-case word without apostrophes, from 0.1 for grammar to 1 for long words and numbers. */
+const LESS_FREQUENT = set(`
+  ability accept according actions active activities activity actual adding addition additional adjust adult advert
+  affect age ago agree agreed album alert align allowed allows almost alone although amazing among analysis announced
+  answer anyone anything appear appears approach arch areas argument arguments arm arrest article asked assist
+  associated attempt attention attribute audio average avoid aware band basic batch beaut beautiful became began
+  beginning behavior behind believe benefits beyond billion binary birth blood blue board books boost bottom bound
+  brand bring broad brought browser buffer builder building built bus byte bytes cache callback calls camera campaign
+  candid capital cards career carry cases cast category cause cells center certainly chance changed changes channel
+  characters charge chat choice choose classes clean click closed coach collect collection college colors comes
+  comfort coming comments commit common companies compared complete completely complex components computer concept
+  concern conditions conduct configuration confirm connect considered consist constant constructor contain container
+  contains contract controller convert copyright core correct correspond costs counter countries couple court creating
+  credit cross culture currently customer customers daily damage danger dark database dating dead death deb debug
+  decided decision deep define defined definition delay deliver demand demon depend depth describe described
+  description designed destroy detail deter developed development devices dialog dict difference difficult digital
+  direction directly director directory discover discuss dispatch distance distributed distribution domain download
+  draw dream drink drive driver drop due earlier early easily easy economic edge edit editor education effective
+  effects effort elect election elements empty enable energy engine enjoy ensure entire entity entry environment equal
+  equipment errors especially essential establish etc events everyone everything evidence exact exactly exception
+  existing exists exit expert export expression extra failed failure fall fast father favor favorite feature features
+  federal feed fetch fields fight figure fill filter finally financial fine finish fish fit five fix flag floor flow
+  focus force foreign former forms forward frame fresh friend friends front fully functions gen general generate
+  generated girls gives giving goal grand graph gratis greater green ground groups growing growth guard guess half
+  handler hands happened happy hash header headers heard heart held higher highly hit hot hour hours huge hundred icon
+  idea ideas images immediately impact implement implements implied improve included includes income increase
+  increased increasing individuals industry inf inform inline insert inside install instead instruction integer intent
+  interested interesting internal international internet interview involved issue issues jobs join jump keys kill
+  killed knowledge lack language largest latest launch layer layout leader leaders leading learning leave led legal
+  letter levels library license likely limited lines links liter lives living loaded located lock logger login longer
+  looked looks loop loss lost lower machine management manager margin mask massage master materials math matrix matter
+  maximum maybe meaning measure medical meeting member memory mention menu messages methods micro mid middle military
+  minimum minutes missing mix mobile mock models modern modify module moment morning mother mount moved movement movie
+  moving multi multiple music named names nation national natural nature nearly necessary needed net nice nodes none
+  normal note nothing notice numbers objects obtain offers office officials offset ones operation operations operator
+  opportunity organization origin original outside owner owners package padding pages paint pair panel paper parameter
+  parameters parents parse parser partial particularly parts party passed patients pattern payload pen perfect
+  performance period permission personal phone photo photos physical picture piece placeholder places plans plant
+  platform played players playing plus pointer police policy political poll pool popular population porno positive
+  posts potential powerful practice predict president pressure pretty prevent prices primary prior probably problems
+  production profession professional profile programs progress projects proper properties props protect provides
+  published pull purchase purpose push quality questions queue quickly quite race raise random rank rate rates raw
+  reach reader reading ready reasons receive recently recommend records redirect reduce reference regard region
+  register regular reject related relations relationship release released remain remember remove removed reported
+  reports represent requests requires reserved reset resource resources respect respond returned returns rev risk
+  round route rows rule rules running safe safety sales sample saved saying scale scene scope score screen script sec
+  seconds secret security seek seems selected selection sell sender sense serial series serious sets setting settings
+  setup sexual shape share shared shift shoot shown shows significant similar simple simply sites situation six skills
+  sleep slow smart socket solid solution someone sometimes soon sound speak specified speed spent split spot stack
+  staff stage standard star starting statement states stay steps stock storage stories straight stream strict
+  structure student students studies stuff successful successfully suffer suggest summer supported surface symbol syn
+  systems tab tag taken takes taking talking teach teams technology temper ten term testing tests theme thinking third
+  thous thread threat throughout tool tools torch touch trade train training transaction transform transport travel
+  treat treatment tree tried trust trying turned types undefined unique unit updated useful username usually van
+  variables various vector vehicle vert videos views virtual voice walk wall wanted wants warrant ways weak weeks
+  weight white whole wide wish woman wonder words worked workers works worth writer writing written wrong wrote yield
+  zero
+`);
+
+/** Weight of every other word is 1: long tail, names, numbers, other languages. */
+const WEIGHTS: readonly (readonly [ReadonlySet<string>, number])[] = [
+  [FUNCTION_WORDS, 0.1],
+  [MOST_FREQUENT, 0.4],
+  [FREQUENT, 0.55],
+  [LESS_FREQUENT, 0.75],
+];
+
+/** Weight of a lower-case word without apostrophes, from 0.1 for grammar to 1 for rare words and numbers. */
 export function wordWeight(word: string): number {
-  if (FUNCTION_WORDS.has(word)) return FUNCTION_WORD;
-  if (/\p{N}/u.test(word)) return 1;
-  const share = Math.min(1, Math.max(0, word.length - 2) / (LENGTH_OF_FULL_WEIGHT - 2));
-  const byLength = SHORTEST_WEIGHT + (1 - SHORTEST_WEIGHT) * share;
-  return COMMON_WORDS.has(word) ? COMMON_WORD * byLength : byLength;
+  return WEIGHTS.find(([words]) => words.has(word))?.[1] ?? 1;
 }
 
 /** Whether a word carries grammar only. */

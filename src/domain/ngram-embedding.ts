@@ -20,9 +20,9 @@ import { unit } from './vector.ts';
 export const NGRAM_DIMENSIONS = 1536;
 
 /** Shares of the features, against a word's own weight. Pairs tell phrases apart, trigrams forgive spelling. */
-const PAIR = 0.5;
-const GAP_PAIR = 0.35;
-const TRIGRAM = 0.3;
+const PAIR = 0.6;
+const GAP_PAIR = 0.4;
+const TRIGRAM = 0.45;
 /** A pair counts as its heavier word, at least this: "out of" says little, but more than its two halves. */
 const LEAST_PAIR_WEIGHT = 0.8;
 

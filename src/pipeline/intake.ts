@@ -1,6 +1,9 @@
 /** Takes in many documents at once: each is read and checked, refused ones do not stop the others, equal ones are found. */
 import { asTvdbError, TvdbError } from '../base/errors.ts';
-import { discardDocument, type StagedDocument, stageDocument, type UploadDeps, type UploadSource } from './upload.ts';
+import type { RouterDecision } from '../services/router.ts';
+import { documentBySha, isSearchable } from '../store/documents.ts';
+import { completeJob } from '../store/jobs/find.ts';
+import { configKey, discardDocument, type StagedDocument, stageDocument, type UploadDeps, type UploadSource } from './upload.ts';
 
 /** What became of one source. */
 export type Taken =
@@ -93,4 +96,13 @@ async function findRepeats(taken: readonly Taken[]): Promise<Taken[]> {
     }
   }
   return result;
+}
+
+/** Whether accepting the document now would find its work done: complete under this configuration and still searchable. */
+export async function isDone(deps: UploadDeps, { staged }: StagedDocument, decision: RouterDecision): Promise<boolean> {
+  const { store, userId } = deps;
+  const document = await documentBySha(store.db, userId, staged.sha256);
+  if (document === undefined) return false;
+  const job = await completeJob(store.db, { userId, documentId: document.document_id, configKey: await configKey(deps, decision) });
+  return job?.embedding_space != null && (await isSearchable(store.db, document.document_id, job.embedding_space));
 }

@@ -1,5 +1,6 @@
 /** Help of the tool, of commands and of topics. */
 import { describe, expect, it } from 'vitest';
+import { PRODUCT } from '../../src/cli/product.ts';
 import { runTvdb } from '../setup/run-tvdb.ts';
 import { COMMANDS } from './sample-commands.ts';
 
@@ -86,6 +87,16 @@ describe('help', () => {
     expect(rich.stdout).toContain('SERVICE_MODE  (default mock)');
     for (const line of rich.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
   });
+
+  it.each(PRODUCT.commands.map(({ name }) => [name]))(
+    'of `tvdb %s`: it mounts, and its help fits 80 columns',
+    async (name) => {
+      const run = await runTvdb([...name.split(' '), '--help']);
+      expect(run).toMatchObject({ code: 0, stderr: '' });
+      expect(run.stdout).toContain(`tvdb ${name}`);
+      for (const line of run.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    },
+  );
 
   it('--version is the version alone', async () => {
     expect(await tvdb('--version')).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });

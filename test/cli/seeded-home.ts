@@ -1,5 +1,6 @@
 /** A home directory with documents in it, made by the real pipeline on the fixtures, and ways to change its rows. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,10 +10,13 @@ import { loadConfig } from '../../src/config/load.ts';
 import { acceptDocument, stageDocument } from '../../src/pipeline/upload.ts';
 import { work } from '../../src/pipeline/worker.ts';
 import type { JobRow } from '../../src/store/schema.ts';
+import { openStore, type Store } from '../../src/store/open.ts';
 import { endRun, startRun } from '../../src/store/runs.ts';
 import { openWorld, type World } from '../../src/world.ts';
 
 export const FIXTURES = fileURLToPath(new URL('../../fixtures/documents/', import.meta.url));
+
+export const BIN = fileURLToPath(new URL('../../bin/tvdb.js', import.meta.url));
 
 export interface Seed {
   home: string;
@@ -40,6 +44,32 @@ export async function worldAt<T>(home: string, use: (world: World) => Promise<T>
   } finally {
     await world.close();
   }
+}
+
+/** The store of a home, for rows that the pipeline would take long to make. */
+export async function storeAt<T>(home: string, use: (store: Store) => Promise<T>): Promise<T> {
+  const store = openStore({ home: join(home, 'data', 'tvdb') });
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Every module file the built tool reads for a command line, one a line. */
+export async function loadedModules(home: string, args: readonly string[]): Promise<string> {
+  const hook = join(home, 'hook.mjs');
+  writeFileSync(
+    hook,
+    "import { writeSync } from 'node:fs';\nexport async function load(url, context, next) {\n  writeSync(2, `LOADED ${url}\\n`);\n  return next(url, context);\n}\n",
+  );
+  const child = spawn(process.execPath, ['--no-warnings', '--experimental-loader', hook, BIN, ...args], {
+    env: { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), LANG: 'C.UTF-8' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  for await (const part of child.stderr) stderr += part;
+  return stderr;
 }
 
 export interface SeedOptions {

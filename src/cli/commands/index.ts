@@ -1,19 +1,34 @@
 /** Every command, in the order of help. */
 import type { CommandDefinition } from '../command.ts';
+import { cancelCommand } from './cancel.ts';
 import { complete, completion } from './completion.ts';
+import { configGroup, configListCommand } from './config-list.ts';
 import { costsCommand } from './costs.ts';
+import { deleteCommand } from './delete.ts';
 import { exportCommand } from './export.ts';
 import { help } from './help.ts';
+import { modeCommand } from './mode.ts';
+import { retryCommand } from './retry.ts';
+import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
+import { uploadCommand } from './upload.ts';
 
 export const COMMANDS: readonly CommandDefinition[] = [
+  uploadCommand,
+  runCommand,
+  retryCommand,
+  cancelCommand,
   statusCommand,
   traceCommand,
   searchCommand,
   exportCommand,
   costsCommand,
+  modeCommand,
+  configGroup,
+  configListCommand,
+  deleteCommand,
   help,
   completion,
   complete,

@@ -49,6 +49,7 @@ export function stepNumber(job: JobRow): number {
   return STEPS.indexOf(stepOf(job.status)) + 1;
 }
 
+/** What the newest failure of the job was; `null` when nothing failed since it last succeeded. */
 export function lastError(job: JobRow): StoredError | null {
   return job.last_error === null ? null : (JSON.parse(job.last_error) as StoredError);
 }
@@ -67,7 +68,7 @@ export const PARK_TEXTS: Readonly<Record<NonNullable<JobRow['park_reason']>, str
   budget: 'the budget is used up',
   unknown_outcome: 'it is not known whether a request arrived',
   maintenance: 'maintenance',
-  held_by_user: 'held until you act',
+  held_by_user: 'held',
 };
 
 /** The JSON form of a job, without what only `trace` adds. */

@@ -71,6 +71,7 @@ export function atMs(row: Row): number {
   return row.kind === 'span' ? row.span.startMs : row.note.atMs;
 }
 
+/** The step a row is about; `null` for a note about the whole job. */
 export function stageOf(row: Row): string | null {
   return row.kind === 'span' ? row.span.stage : row.note.event.stage;
 }

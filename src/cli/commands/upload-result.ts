@@ -128,7 +128,7 @@ function groupedError(bad: readonly DocumentResult[], total: number, resume: str
   if (byCode.length > LISTED) items.push({ name: `... ${byCode.length - LISTED} more`, reason: 'all of them: --json' });
   const retryable = bad.some(({ error, outcome }) => outcome !== null && error?.retryable === true);
   return new TvdbError('E401', {
-    message: `${bad.length} of ${plural(total, 'document')} could not be ${bad.every(({ outcome }) => outcome === null) ? 'accepted' : 'processed'}`,
+    message: `${bad.length} of ${plural(total, 'document')} could not be ${bad.every(({ outcome }) => outcome === null) ? 'accepted' : 'accepted or processed'}`,
     ...(retryable && resume !== undefined && { fix: '', commands: [resume] }),
     facts: { items },
   });

@@ -4,7 +4,7 @@ import type { Route } from '../../domain/service-mode.ts';
 import { KEY_VARIABLES, type RouterDecision } from '../../services/router.ts';
 import { bytes, count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
-import type { Page, Ui } from '../ui/ui.ts';
+import type { Page, Ui, Warning } from '../ui/ui.ts';
 import { parkText } from './job-view.ts';
 import { untilText } from './status-view.ts';
 import { documentCost, estimate, workedMs } from './upload-json.ts';
@@ -158,4 +158,13 @@ export function documentRow(document: DocumentResult): Cell[] {
     cost === null ? null : cost / 1e9,
     document.shown,
   ];
+}
+
+/** Documents that rest are neither done nor failed: each says why and until when. In a pipe nothing else would. */
+export function parkedWarnings({ documents }: UploadAnswer, ui: Pick<Ui, 'date' | 'time'>, now: number): Warning[] {
+  return documents.flatMap(({ status, outcome, shown }) => {
+    const rest = status !== 'parked' || outcome === null ? null : parkText(outcome.job);
+    if (rest === null || outcome === null) return [];
+    return [{ code: 'TVDB-W310', message: `${shown} waits: ${rest}, ${untilText(outcome.job.run_after, now, ui)}` }];
+  });
 }

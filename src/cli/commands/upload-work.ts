@@ -1,31 +1,27 @@
 /** What `upload` does, in order: mode, inputs, intake, plan, acceptance, work, outcome. */
-import { type IntakeSource, type Taken, discardAll, takeIn } from '../../pipeline/intake.ts';
-import { storedError, TvdbError } from '../../base/errors.ts';
+import type { Readable } from 'node:stream';
 import { SERVICES } from '../../domain/service-mode.ts';
-import { outcomeOfJob } from '../../pipeline/job-outcome.ts';
+import { discardAll, type IntakeSource, type Taken, takeIn } from '../../pipeline/intake.ts';
 import { withRun } from '../../pipeline/run.ts';
-import { acceptDocument, type Accepted, wouldBeDuplicate } from '../../pipeline/upload.ts';
 import type { RouterDecision } from '../../services/router.ts';
-import type { JobEventRow, JobRow } from '../../store/schema.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext, ExitCode } from '../command.ts';
+import type { StandardInput } from '../input-list.ts';
 import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
-import { driveUpload, type DriveRequest, interruptedCode } from './upload-drive.ts';
-import { type DocumentResult, documentStatus, exitOf, failureOfJob, fallbackRefused, type UploadAnswer } from './upload-result.ts';
+import { acceptAll, type AcceptRequest, foreseen, resultsOf, withOutcomes } from './upload-documents.ts';
+import { type DriveRequest, driveUpload, interruptedCode } from './upload-drive.ts';
+import { estimate } from './upload-json.ts';
+import { exitOf, fallbackRefused, type UploadAnswer } from './upload-result.ts';
 import { fallbackReason, planNote } from './upload-view.ts';
 
-export interface UploadRequest extends DriveRequest {
+export interface UploadRequest extends DriveRequest, AcceptRequest {
   readonly paths: readonly string[];
   readonly filesFrom: string | undefined;
   readonly filename: string | undefined;
   readonly recursive: boolean;
   readonly dryRun: boolean;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly costCenter: string | null;
-  readonly priority: number;
-  readonly force: boolean;
-  readonly keepOld: boolean;
+  readonly onFallback: 'warn' | 'fail';
 }
 
 export interface Uploaded {
@@ -44,45 +40,56 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   const decision = world.router.decide(mode);
   world.router.refuseUnusable(decision);
   warnOfFallback(decision, request, ctx);
-  const stdin = { stream: { [Symbol.asyncIterator]: () => readable(ctx) }, isTty: ctx.stdinIsTty };
-  const inputs = await findInputs({ ...request, named: request.paths, cwd: ctx.cwd, stdin }, ctx.interrupt.stopping);
+  const inputs = await findInputs({ ...request, named: request.paths, cwd: ctx.cwd, stdin: standardInput(ctx) }, ctx.interrupt.stopping);
   const taken = await takeAll(request, inputs, world, ctx);
-  const end = (answer: Pick<UploadAnswer, 'runId' | 'documents'>): UploadAnswer => ({
-    ...answer,
-    decision,
-    modeSource: ctx.config.sources.SERVICE_MODE.source.kind,
-    skipped: inputs.skipped,
-    ms: ctx.clock.monotonic() - started,
-  });
-  const rules = { refuseFallback: request.onFallback === 'fail', pendingCounts: false };
-  const nothingReady = !taken.some(({ state }) => state === 'ready');
-  if (nothingReady || request.dryRun || (request.failFast && taken.some(({ state }) => state === 'refused'))) {
-    if (!nothingReady && request.dryRun) await notePlan(taken, decision, ctx);
-    const documents = request.dryRun ? await foreseen(inputs, taken, request, decision, world) : results(inputs, taken, new Map());
+  const rules = { refuseFallback: request.onFallback === 'fail', pendingCounts: request.wait || request.exitStatus };
+  const answerOf = (runId: string | null, documents: UploadAnswer['documents']): UploadAnswer => {
+    const modeSource = ctx.config.sources.SERVICE_MODE.source.kind;
+    return { runId, documents, decision, modeSource, skipped: inputs.skipped, ms: ctx.clock.monotonic() - started };
+  };
+  if (taken.some(({ state }) => state === 'ready')) await notePlan(taken, decision, ctx);
+  if (!goesOn(taken, request)) {
+    const documents = request.dryRun ? await foreseen(inputs, taken, { ...request, decision }, world) : resultsOf(inputs, taken, new Map());
     await discardAll(taken);
-    const answer = end({ runId: null, documents });
+    const answer = answerOf(null, documents);
     return { answer, exitCode: exitOf(answer, rules) };
   }
-  await notePlan(taken, decision, ctx);
   const runId = ctx.ids.uuid();
   ctx.ui.setRun(runId);
   return withRun(world.pipeline, { runId, command: 'upload', mode }, async () => {
     const { accepted, events } = await acceptAll(taken, { ...request, runId, decision }, world, ctx);
     const labels = new Map([...accepted].map(([index, { job }]) => [job.job_id, inputs.found[index]?.shown ?? '']));
     await driveUpload({ runId, labels, events }, request, world, ctx);
-    const documents = await Promise.all(
-      results(inputs, taken, accepted).map((document) => withOutcome(document, world)),
-    );
-    const answer = end({ runId, documents });
-    const exitCode = exitOf(answer, { ...rules, pendingCounts: request.wait || request.exitStatus });
-    return { answer, exitCode: interruptedCode(ctx) ?? exitCode };
+    const answer = answerOf(runId, await withOutcomes(resultsOf(inputs, taken, accepted), world));
+    return { answer, exitCode: interruptedCode(ctx) ?? exitOf(answer, rules) };
   });
 }
 
-async function* readable({ stdin, interrupt }: CommandContext): AsyncGenerator<Buffer> {
-  const { addAbortSignal, Readable } = await import('node:stream');
-  // Waiting for a pipe that stays open must end at Ctrl-C.
-  for await (const part of addAbortSignal(interrupt.stopping, Readable.from(stdin))) yield Buffer.from(part);
+/** Whether anything is to be accepted. */
+function goesOn(taken: readonly Taken[], { dryRun, failFast }: UploadRequest): boolean {
+  const is = (wanted: Taken['state']) => taken.some(({ state }) => state === wanted);
+  return is('ready') && !dryRun && !(failFast && is('refused'));
+}
+
+/** Standard input, opened at its first use: most uploads never touch it. */
+function standardInput(ctx: CommandContext): StandardInput {
+  return {
+    stream: { [Symbol.asyncIterator]: () => pipedBytes(ctx) },
+    get isTty() {
+      return ctx.stdin.isTTY === true;
+    },
+  };
+}
+
+async function* pipedBytes({ stdin, interrupt }: CommandContext): AsyncGenerator<Buffer> {
+  const { addAbortSignal } = await import('node:stream');
+  try {
+    // Waiting for a pipe that stays open must end at Ctrl-C.
+    for await (const part of addAbortSignal(interrupt.stopping, stdin as Readable)) yield Buffer.from(part as Buffer);
+  } catch (error) {
+    interrupt.stopping.throwIfAborted();
+    throw error;
+  }
 }
 
 /** Says that hybrid stands on mocks, before anything is done; with `--on-fallback fail` that ends it. */
@@ -101,7 +108,7 @@ function warnOfFallback(decision: RouterDecision, { onFallback }: UploadRequest,
 async function takeAll({ failFast }: UploadRequest, { found }: Inputs, world: World, ctx: CommandContext): Promise<Taken[]> {
   const sources = found.map((input): IntakeSource => {
     if (input.kind === 'refused') return input;
-    return input.kind === 'file' ? { kind: 'file', path: input.path } : { kind: 'stream', stream: readable(ctx), filename: input.shown };
+    return input.kind === 'file' ? { kind: 'file', path: input.path } : { kind: 'stream', stream: pipedBytes(ctx), filename: input.shown };
   });
   const view = await ctx.ui.startProgress();
   const animated = ctx.ui.progress === 'tty';
@@ -118,6 +125,7 @@ async function notePlan(taken: readonly Taken[], decision: RouterDecision, { ui,
   const ready = taken.flatMap((one) => (one.state === 'ready' ? [one.document] : []));
   const figures = { documents: ready.length, pages: ready.reduce((sum, one) => sum + one.pages, 0), bytes: ready.reduce((sum, one) => sum + one.staged.bytes, 0) };
   const { sourceText } = await import('../../config/load.ts');
-  ui.event('plan', { ...figures, mode: decision.mode, likely_nano_usd: 0, max_nano_usd: 0 });
+  const nano = estimate({ decision });
+  ui.event('plan', { ...figures, mode: decision.mode, likely_nano_usd: nano, max_nano_usd: nano });
   ui.note((page) => planNote(page, { ...figures, decision, modeSource: sourceText(config.sources.SERVICE_MODE.source) }, ui, clock.now()));
 }

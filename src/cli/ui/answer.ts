@@ -1,7 +1,8 @@
 /** The text that stdout gets for a result, in each format. */
-import type { CommandResult } from '../command.ts';
+
 import { type PageStyle, setPage } from './page.ts';
 import { tabSeparated } from './table.ts';
+import type { CommandResult } from './ui.ts';
 
 /** A page as pipes get it where a command has no rows: no glyph or width limit, and colour only if it was forced. */
 const BARE = { cols: Number.POSITIVE_INFINITY, ascii: true, accessible: false };

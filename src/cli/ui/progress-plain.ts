@@ -64,6 +64,7 @@ export function plainProgress({ clock, write, time }: PlainProgress): ProgressVi
     log: (...parts: Text[]) => put('note', ...parts),
     close() {
       if (lastTally !== '') put('total', lastTally);
+      lastTally = '';
       clearInterval(heartbeat);
     },
   };

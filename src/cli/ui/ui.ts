@@ -1,5 +1,6 @@
 /** What the one `ui` object offers. Commands talk to this; only the files beside it touch streams and terminal libraries. */
-import type { CommandResult } from '../command.ts';
+import type { TvdbError } from '../../base/errors.ts';
+import type { ExitCode } from '../exit-codes.ts';
 import type { Cell, StatusWord, Text } from './text.ts';
 
 /** What is known about one output stream, decided once at start. */
@@ -88,6 +89,27 @@ export interface ConfirmOptions {
   readonly flag: string;
   /** Why it is asked, for the error. */
   readonly why?: string;
+}
+
+/** What a command answers. It never prints: `main` turns this into JSON, events, ids, tab-separated rows or a page. */
+export interface CommandResult {
+  /** Default: the exit code of `error`, else 0. */
+  readonly exitCode?: ExitCode;
+  /** The `data` of the JSON envelope: snake_case keys, RFC 3339 times, unknown is `null`. */
+  readonly data: object;
+  readonly warnings?: readonly Warning[];
+  /** A failure whose `data` is worth showing all the same (some documents failed, a check failed). */
+  readonly error?: TvdbError;
+  /** The answer for people. */
+  readonly render?: (page: Page) => void;
+  /** The answer for pipes: one row a record, no header. Without it the page is printed without colour, width limit or glyphs. */
+  readonly plain?: () => readonly (readonly Cell[])[];
+  /** The answer under `-q`: only what the next command needs, one a line. */
+  readonly quiet?: () => readonly string[];
+  /** A finished text (help, a script, Markdown) printed as it is in every text format, also under `-q`. */
+  readonly text?: string;
+  /** One command line that is the natural next step; printed on stderr after success. */
+  readonly next?: string;
 }
 
 export interface Ui {

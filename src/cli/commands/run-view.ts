@@ -1,0 +1,113 @@
+/** `run` on a screen and in a pipe: a line for each thing that goes out and comes back, a summary at the end. */
+import { iso } from '../../base/clock.ts';
+import type { StoredError } from '../../base/errors.ts';
+import { shortId } from '../../base/ids.ts';
+import { isEnded, type Step, stepOf } from '../../domain/job-state.ts';
+import { progressOf } from '../../pipeline/stage.ts';
+import type { EventCode } from '../../store/events.ts';
+import type { JobEventRow, JobRow } from '../../store/schema.ts';
+import { duration, plural } from '../ui/format.ts';
+import { accent, bad, type Cell, dim, good, strong, type Text, warn } from '../ui/text.ts';
+import type { Page, Ui, Warning } from '../ui/ui.ts';
+import { lastError } from './job-view.ts';
+import { untilText } from './status-view.ts';
+import type { RunAnswer } from './run-answer.ts';
+
+/** What a line of activity says. `out`: handed to a service or a step; `back`: its result; `mark`: anything else. */
+export interface Activity {
+  readonly at: number;
+  readonly kind: 'out' | 'back' | 'mark';
+  readonly stage: Step;
+  readonly jobId: string;
+  readonly status: 'start' | 'ok' | 'retry' | 'wait' | 'fail' | 'done' | 'resumed' | 'taken back' | 'cancelled';
+  readonly detail: string;
+  readonly ms: number | null;
+}
+
+/** Events that are worth a line; each step begins with one and ends with one. */
+const LINES: Partial<Record<EventCode, Pick<Activity, 'kind' | 'status'>>> = {
+  PARSE_INTENT: { kind: 'out', status: 'start' },
+  PARSE_STORED: { kind: 'back', status: 'ok' },
+  CHUNK_COMMITTED: { kind: 'back', status: 'ok' },
+  EMBED_PLANNED: { kind: 'out', status: 'start' },
+  EMBED_COMMITTED: { kind: 'back', status: 'ok' },
+  FINALIZED: { kind: 'mark', status: 'done' },
+  RETRY_SCHEDULED: { kind: 'back', status: 'retry' },
+  PARKED: { kind: 'mark', status: 'wait' },
+  FAILED: { kind: 'back', status: 'fail' },
+  RESUMED: { kind: 'mark', status: 'resumed' },
+  LEASE_RECLAIMED: { kind: 'mark', status: 'taken back' },
+  CANCELLED: { kind: 'mark', status: 'cancelled' },
+};
+
+/** The line of an event, `null` for one that has none. */
+export function activityOf(event: JobEventRow, job: JobRow): Activity | null {
+  const line = LINES[event.code as EventCode];
+  if (line === undefined) return null;
+  const stage = (event.stage as Step | null) ?? stepOf(job.status);
+  return { ...line, at: event.at, stage, jobId: job.job_id, detail: detailOf(event, job), ms: event.duration_ms };
+}
+
+function detailOf(event: JobEventRow, job: JobRow): string {
+  const data = JSON.parse(event.data) as { note?: string; why?: string; batches?: number; error?: StoredError };
+  const { pages, chunks_total: chunks, embeds_total: vectors } = progressOf(job);
+  if (event.code === 'PARSE_INTENT' || event.code === 'PARSE_STORED') return plural(pages, 'page');
+  if (event.code === 'CHUNK_COMMITTED') return plural(chunks, 'chunk');
+  if (event.code === 'EMBED_PLANNED') return `${plural(chunks, 'chunk')}, ${data.batches === 1 ? '1 batch' : `${data.batches ?? 0} batches`}`;
+  if (event.code === 'EMBED_COMMITTED') return plural(vectors, 'vector');
+  if (event.code === 'FINALIZED') return `searchable${job.fallback_triggered === 1 ? ', DEGRADED' : ''}`;
+  const error = data.error ?? (event.code === 'FAILED' ? lastError(job) : null);
+  if (error !== null) return `${error.message}  ${error.code}`;
+  return data.note ?? data.why ?? (isEnded(job.status) ? '' : stepOf(job.status));
+}
+
+const ARROWS = { out: '-->', back: '<--', mark: ' ! ' } as const;
+
+/** `11:40:43 <-- parse  3fa85f64  file.pdf  ok  24 pages  41.7s` */
+export function activityLine(page: Page, { at, kind, stage, jobId, status, detail, ms }: Activity, name: string, ui: Pick<Ui, 'time'>): void {
+  const time = ms === null ? '' : dim(`  ${duration(ms)}`);
+  page.line(dim(ui.time(at)), ` ${ARROWS[kind]} `, stage.padEnd(7), accent(shortId(jobId)), `  ${name}  `, statusText(status), `  ${detail}`, time);
+}
+
+function statusText(status: Activity['status']): Text {
+  if (status === 'fail') return bad(status);
+  if (status === 'retry' || status === 'wait' || status === 'taken back') return warn(status);
+  return status === 'ok' || status === 'done' ? good(status) : status;
+}
+
+/** An activity for a pipe: time, job, stage, status, ms, detail, name. */
+export function activityRow({ at, stage, jobId, status, detail, ms }: Activity, name: string): Cell[] {
+  return [iso(at), jobId, stage, status, ms, detail, name];
+}
+
+/** The lines above the first activity. */
+export function readyNote(page: Page, { mode, onlyRun, waiting, parked, failed }: { mode: string | undefined; onlyRun: string | undefined; waiting: number; parked: number; failed: number }): void {
+  const scope = `${mode === undefined ? 'all modes' : `mode ${mode}`}${onlyRun === undefined ? '' : `   run ${shortId(onlyRun)}`}`;
+  page.field('Ready', scope, dim('   Ctrl-C to stop'));
+  page.field('', `queue   ${waiting} waiting, ${parked} parked, ${failed} failed`);
+}
+
+/** The summary on a terminal. Jobs that failed are in the error below it. */
+export function runPage(page: Page, answer: RunAnswer): void {
+  page.line(summaryLine(answer));
+}
+
+/** Jobs that rest are no failure, but somebody should know. */
+export function parkedWarnings({ parked }: RunAnswer, ui: Pick<Ui, 'date' | 'time'>, now: number): Warning[] {
+  return parked.map(({ jobs, text, until }) => ({ code: 'TVDB-W310', message: `${plural(jobs, 'job')} parked: ${text}, ${untilText(until, now, ui)}` }));
+}
+
+const ENDS: Record<RunAnswer['stoppedBy'], string> = {
+  drained: 'idle', limit: 'done', idle: 'idle', timeout: 'time up', failure: 'stopped', stopped: 'stopped',
+};
+
+/** `idle   12 done  1 failed  1 fallback   0 left   6m20s` */
+export function summaryLine(answer: RunAnswer): Text {
+  const { byStatus, fallbacks } = answer;
+  const done = byStatus.complete ?? 0;
+  const parts = [`${done} done`];
+  if (answer.failed.length > 0) parts.push(`${answer.failed.length} failed`);
+  if ((byStatus.cancelled ?? 0) > 0) parts.push(`${byStatus.cancelled} cancelled`);
+  if (fallbacks > 0) parts.push(plural(fallbacks, 'fallback'));
+  return [strong(ENDS[answer.stoppedBy].padEnd(10)), parts.join('  '), `   ${answer.leftInQueue} left in the queue`, dim(`   ${duration(answer.ms)}`)];
+}

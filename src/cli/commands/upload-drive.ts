@@ -1,0 +1,122 @@
+/** Takes the jobs of an upload to their end while people and programs watch; and takes up an earlier run again. */
+import { resumeRun } from '../../pipeline/resume.ts';
+import { drive, withRun } from '../../pipeline/run.ts';
+import { decisionOf } from '../../pipeline/submit-parse.ts';
+import { documentById } from '../../store/documents.ts';
+import { jobsOfRun } from '../../store/runs.ts';
+import type { World } from '../../world.ts';
+import type { CommandContext, ExitCode } from '../command.ts';
+import { resolveId } from '../ids.ts';
+import { type StopCause, stopCode } from '../interrupt.ts';
+import { followJobs } from './job-progress.ts';
+import { type PendingResult, type Told, withOutcomes } from './upload-documents.ts';
+import { documentStatus, exitOf, resumeCommand, type UploadAnswer } from './upload-result.ts';
+
+export interface DriveRequest {
+  /** `false`: the jobs stay in the queue. */
+  readonly wait: boolean;
+  readonly timeout: number | undefined;
+  readonly failFast: boolean;
+  /** With `wait: false`, exit 8 while anything is in the queue. */
+  readonly exitStatus: boolean;
+}
+
+export interface Covered {
+  readonly runId: string;
+  /** What people call each job. */
+  readonly labels: ReadonlyMap<string, string>;
+  /** What happened so far. */
+  readonly events: readonly Told[];
+}
+
+/** Works on the jobs of a run until they end, rest, or the time is up. Follows those that other processes work on. */
+export async function driveUpload({ runId, labels, events }: Covered, request: DriveRequest, world: World, ctx: CommandContext): Promise<void> {
+  const { ui, clock, interrupt } = ctx;
+  const { pipeline, store } = world;
+  ui.resumeWith(resumeCommand(runId));
+  const view = await ui.startProgress();
+  let looking: Promise<void> | undefined;
+  try {
+    const follower = followJobs({
+      ui,
+      clock,
+      view,
+      stopping: interrupt.stopping,
+      labelOf: (job) => labels.get(job.job_id) ?? '',
+      jobIds: [...labels.keys()],
+      keepSteps: labels.size === 1 && ui.progress === 'tty',
+    });
+    for (const told of events) follower.onEvent(...told);
+    if (!request.wait) return;
+    // Jobs in the hands of another process send no events here; the store is asked instead.
+    const look = () => {
+      looking ??= jobsOfRun(store.db, runId)
+        .then(follower.show)
+        .finally(() => {
+          looking = undefined;
+        });
+    };
+    await drive(pipeline, {
+      scope: { runId },
+      concurrency: world.concurrency,
+      until: 'drain',
+      waitForOthers: true,
+      timeoutMs: request.timeout,
+      failFast: request.failFast,
+      onEvent: follower.onEvent,
+      onIdle: look,
+      signals: { stopping: interrupt.stopping, abort: interrupt.abort },
+    });
+    await looking;
+  } finally {
+    await looking?.catch(() => {});
+    view.close();
+  }
+}
+
+/** The exit code of an interrupted command, for the record of its run; `null` when nobody interrupted it. */
+export function interruptedCode({ interrupt }: CommandContext): ExitCode | null {
+  const reason = interrupt.stopping.reason as { facts?: { cause?: StopCause } } | undefined;
+  return interrupt.stopping.aborted ? stopCode(reason?.facts?.cause ?? null) : null;
+}
+
+/** `--resume`: retries what failed in a run and finishes what it left. Throws E006 or E007 for the id. */
+export async function resumeUpload(typed: string, request: DriveRequest & { onFallback: 'warn' | 'fail' }, ctx: CommandContext): Promise<{ answer: UploadAnswer; exitCode: ExitCode }> {
+  const started = ctx.clock.monotonic();
+  const world = await ctx.openWorld();
+  const { store, pipeline } = world;
+  const { id: earlier } = await resolveId(store.db, typed, ['run'], { command: ['upload', '--resume'] });
+  const before = await jobsOfRun(store.db, earlier);
+  const first = before[0];
+  const decision = first === undefined ? world.router.decide(ctx.config.settings.SERVICE_MODE) : decisionOf(first);
+  const runId = ctx.ids.uuid();
+  ctx.ui.setRun(runId);
+  return withRun(pipeline, { runId, command: 'upload', mode: decision.mode }, async () => {
+    const events: Told[] = [];
+    const jobIds = await resumeRun(pipeline, earlier, runId, (...told) => events.push(told));
+    const jobs = (await jobsOfRun(store.db, runId)).filter((job) => jobIds.includes(job.job_id));
+    const results = await Promise.all(jobs.map((job) => pendingResult(job, world)));
+    const labels = new Map(results.map(({ jobId, shown }) => [jobId ?? '', shown]));
+    if (jobs.length > 0) await driveUpload({ runId, labels, events }, request, world, ctx);
+    const documents = await withOutcomes(results, world);
+    const answer = { runId, documents, decision, modeSource: 'run', skipped: [], ms: ctx.clock.monotonic() - started };
+    const rules = { refuseFallback: request.onFallback === 'fail' && jobs.length > 0, pendingCounts: request.wait || request.exitStatus };
+    return { answer, exitCode: interruptedCode(ctx) ?? exitOf(answer, rules) };
+  });
+}
+
+async function pendingResult(job: Awaited<ReturnType<typeof jobsOfRun>>[number], { store }: World): Promise<PendingResult> {
+  const document = await documentById(store.db, job.document_id);
+  return {
+    shown: document?.source_path ?? document?.filename ?? job.job_id,
+    status: documentStatus(job),
+    sha256: document?.file_sha256 ?? null,
+    bytes: document?.bytes_len ?? null,
+    pages: document?.pages ?? null,
+    error: null,
+    outcome: null,
+    attached: false,
+    sameAs: null,
+    jobId: job.job_id,
+  };
+}
