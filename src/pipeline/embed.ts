@@ -63,6 +63,7 @@ async function nextBatch(job: JobRow, service: EmbedService, { store, settings }
 async function sendBatch(job: JobRow, batch: readonly BufferedChunk[], service: EmbedService, context: StageContext) {
   const { clock, ids } = context;
   const attemptId = ids.uuid();
+  const tokens = batch.reduce((sum, chunk) => sum + chunk.token_count, 0);
   await context.record(async (trx) => {
     await insertIntent(trx, {
       attemptId,
@@ -70,7 +71,7 @@ async function sendBatch(job: JobRow, batch: readonly BufferedChunk[], service: 
       service: 'embed',
       operation: 'embed',
       requestHash: sha256(canonicalJson({ space: service.space.name, texts: batch.map((chunk) => chunk.chunk_sha) })),
-      units: batch.reduce((sum, chunk) => sum + chunk.token_count, 0),
+      units: tokens,
       origin: service.origin,
       now: clock.now(),
     });
@@ -90,7 +91,7 @@ async function sendBatch(job: JobRow, batch: readonly BufferedChunk[], service: 
     const event: StageEvent = {
       code: 'EMBED_BUFFERED',
       attemptId,
-      data: { vectors: batch.length, tokens: result.tokensBilled, origin: service.origin },
+      data: { vectors: batch.length, tokens, origin: service.origin },
     };
     return { write, event };
   } catch (error) {

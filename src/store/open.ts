@@ -101,13 +101,18 @@ function prepareHome(home: string): void {
   } catch (error) {
     throw new TvdbError('E104', { message: `The home directory ${home} cannot be made`, cause: error });
   }
-  const network = NETWORK_FILE_SYSTEMS[statfsSync(home).type];
+  const network = networkFileSystem(home);
   if (network !== undefined) {
     throw new TvdbError('E106', {
       message: `${home} is on a network file system (${network})`,
       why: 'SQLite in WAL mode needs the locks and shared memory of one machine',
     });
   }
+}
+
+/** The kind of network file system a path is on; `undefined` for a local one. */
+export function networkFileSystem(path: string): string | undefined {
+  return NETWORK_FILE_SYSTEMS[statfsSync(path).type];
 }
 
 /** Makes the file with owner-only rights before SQLite does (its -wal and -shm files take the same rights). */

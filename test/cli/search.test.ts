@@ -6,16 +6,28 @@ import { bestPassage } from '../../src/search/passage.ts';
 import { addVectors } from '../../src/search/vector-index.ts';
 import type { Store } from '../../src/store/open.ts';
 import { runTvdb } from '../setup/run-tvdb.ts';
-import { makeHome, removeHome, seed, type Seed, storeAt } from './seeded-home.ts';
+import { makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const SPACE = 'mock/hash-ngram@1/1536';
 const OTHER = 'openai/text-embedding-3-small/1536';
 
 /** Gives a document's first chunk a vector of another space, as a paid embedding would. */
 async function addOtherSpace(store: Store, documentId: string): Promise<void> {
-  const chunk = await store.db.selectFrom('document_chunks').select('chunk_id').where('document_id', '=', documentId).orderBy('chunk_ord').executeTakeFirstOrThrow();
+  const chunk = await store.db
+    .selectFrom('document_chunks')
+    .select('chunk_id')
+    .where('document_id', '=', documentId)
+    .orderBy('chunk_ord')
+    .executeTakeFirstOrThrow();
   const vector = encodeVector(unit(Array.from({ length: 1536 }, (_zero, i) => (i % 7) - 3)));
-  await store.write((trx) => addVectors(trx, { spaceName: OTHER, dimensions: 1536, documentId, rows: [{ chunkId: chunk.chunk_id, vector, vectorSha: vectorSha(vector), origin: 'real' }] }));
+  await store.write((trx) =>
+    addVectors(trx, {
+      spaceName: OTHER,
+      dimensions: 1536,
+      documentId,
+      rows: [{ chunkId: chunk.chunk_id, vector, vectorSha: vectorSha(vector), origin: 'real' }],
+    }),
+  );
 }
 
 describe('a library of two documents', () => {
@@ -30,15 +42,31 @@ describe('a library of two documents', () => {
   afterAll(() => removeHome(guide.home));
 
   it('finds a passage by its words: score, page, document, headings, text, at no cost', async () => {
-    const { json, code } = await runTvdb(['search', 'deductible carry-over of October, November and December', '-k', '3', '--json'], at());
+    const { json, code } = await runTvdb(
+      ['search', 'deductible carry-over of October, November and December', '-k', '3', '--json'],
+      at(),
+    );
     expect(code).toBe(0);
     expect(json.schema).toBe('tvdb.search/v1');
-    expect(json.data).toMatchObject({ k: 3, embedding_space: SPACE, cost: { total_nano_usd: 0, total_usd: 0 }, excluded: [] });
+    expect(json.data).toMatchObject({
+      k: 3,
+      embedding_space: SPACE,
+      cost: { total_nano_usd: 0, total_usd: 0 },
+      excluded: [],
+    });
     expect(json.data.searched_chunks).toBeGreaterThan(60);
     expect(json.data.results).toHaveLength(3);
     const [best] = json.data.results;
-    expect(best).toMatchObject({ rank: 1, filename: 'benefits-guide.pdf', document_id: guide.jobs[0]?.document_id, page: 5, origin: 'mock' });
-    expect(json.data.results.map((hit: { text: string }) => hit.text).join(' ')).toContain('October, November and December');
+    expect(best).toMatchObject({
+      rank: 1,
+      filename: 'benefits-guide.pdf',
+      document_id: guide.jobs[0]?.document_id,
+      page: 5,
+      origin: 'mock',
+    });
+    expect(json.data.results.map((hit: { text: string }) => hit.text).join(' ')).toContain(
+      'October, November and December',
+    );
     const scores = json.data.results.map((hit: { score: number }) => hit.score);
     expect(scores).toEqual([...scores].sort((a, b) => b - a));
   });
@@ -65,7 +93,10 @@ describe('a library of two documents', () => {
 
   it('is one row a hit in a pipe, and document ids with -q', async () => {
     const { stdout } = await runTvdb(['search', 'annual deductible', '-k', '4'], at());
-    const rows = stdout.trimEnd().split('\n').map((line) => line.split('\t'));
+    const rows = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'));
     expect(rows.map(([rank]) => rank)).toEqual(['1', '2', '3', '4']);
     expect(rows.every((row) => row.length === 8)).toBe(true);
     const quiet = await runTvdb(['search', 'annual deductible', '-k', '4', '-q'], at());
@@ -91,7 +122,10 @@ describe('a library of two documents', () => {
   });
 
   it('--min-results is a gate: exit 9, the answer still there', async () => {
-    const { code, json, stderr } = await runTvdb(['search', 'annual deductible', '--min-score', '0.9', '--min-results', '1', '--json'], at());
+    const { code, json, stderr } = await runTvdb(
+      ['search', 'annual deductible', '--min-score', '0.9', '--min-results', '1', '--json'],
+      at(),
+    );
     expect(code).toBe(9);
     expect(json).toMatchObject({ ok: false, exit_code: 9, data: { results: [] } });
     expect(stderr).toContain('TVDB-W306');
@@ -99,9 +133,14 @@ describe('a library of two documents', () => {
   });
 
   it('an answer emptied by --min-score says how near the nearest is and offers a score that finds it', async () => {
-    const { code, stdout, stderr } = await runTvdb(['search', 'annual deductible', '--min-score', '0.95'], { ...at(), tty: true });
+    const { code, stdout, stderr } = await runTvdb(['search', 'annual deductible', '--min-score', '0.95'], {
+      ...at(),
+      tty: true,
+    });
     expect(code).toBe(0);
-    expect(stripVTControlCharacters(stdout)).toMatch(/No hit: the nearest chunk scores 0\.\d+, and --min-score asks for 0\.95\./);
+    expect(stripVTControlCharacters(stdout)).toMatch(
+      /No hit: the nearest chunk scores 0\.\d+, and --min-score asks for 0\.95\./,
+    );
     const offered = /--min-score (0\.\d+)/.exec(stripVTControlCharacters(stderr))?.[1] ?? '';
     expect((await runTvdb(['search', 'annual deductible', '--min-score', offered, '-q'], at())).stdout).not.toBe('');
   });
@@ -144,7 +183,7 @@ describe('two spaces', () => {
 
       await storeAt(home, (store) => store.db.deleteFrom('vectors').where('origin', '=', 'mock').execute());
       const empty = await runTvdb(['search', 'letter'], { home, tty: true, cols: 200 });
-      expect(stripVTControlCharacters(empty.stdout)).toContain(`nothing is in space ${SPACE}; 1 chunks are in ${OTHER}`);
+      expect(stripVTControlCharacters(empty.stdout)).toContain(`nothing is in space ${SPACE}; 1 chunk in ${OTHER}`);
     } finally {
       removeHome(home);
     }
@@ -155,7 +194,13 @@ describe('an empty store', () => {
   it('has the same envelope, explains, and is exit 0', async () => {
     const { code, json } = await runTvdb(['search', 'deductible', '--json']);
     expect(code).toBe(0);
-    expect(json.data).toMatchObject({ query: 'deductible', searched_chunks: 0, best_score: null, excluded: [], results: [] });
+    expect(json.data).toMatchObject({
+      query: 'deductible',
+      searched_chunks: 0,
+      best_score: null,
+      excluded: [],
+      results: [],
+    });
     const rich = await runTvdb(['search', 'deductible'], { tty: true });
     expect(rich.stdout).toContain('No hit: nothing is searchable yet.');
     expect(stripVTControlCharacters(rich.stderr)).toContain('next   tvdb status');
@@ -168,7 +213,10 @@ describe('hostile text', () => {
     try {
       const evil = 'x\x1b[2J\x1b]0;t\x07\u202ey\u009b31m';
       await storeAt(home, async (store) => {
-        await store.db.updateTable('document_chunks').set({ text: `letter ${evil}`, heading_path: JSON.stringify([evil]) }).execute();
+        await store.db
+          .updateTable('document_chunks')
+          .set({ text: `letter ${evil}`, heading_path: JSON.stringify([evil]) })
+          .execute();
         await store.db.updateTable('documents').set({ filename: evil }).execute();
       });
       for (const tty of [true, false]) {
@@ -195,11 +243,17 @@ describe('bestPassage', () => {
 
   it('begins at the beginning when no word is there, and is the whole of a short text', () => {
     expect(bestPassage(filler, 'quantum', 80)).toMatchObject({ cutBefore: false, cutAfter: true });
-    expect(bestPassage('Short.\n\ntext', 'quantum', 80)).toEqual({ text: 'Short. text', cutBefore: false, cutAfter: false });
+    expect(bestPassage('Short.\n\ntext', 'quantum', 80)).toEqual({
+      text: 'Short. text',
+      cutBefore: false,
+      cutAfter: false,
+    });
   });
 
   it('leaves out the bars and rules of tables', () => {
-    expect(bestPassage('## Copays\n\n| Visit | $25 |\n|---|---|\n| Urgent | $60 |', 'x', 100).text).toBe('Copays Visit $25 Urgent $60');
+    expect(bestPassage('## Copays\n\n| Visit | $25 |\n|---|---|\n| Urgent | $60 |', 'x', 100).text).toBe(
+      'Copays Visit $25 Urgent $60',
+    );
   });
 
   it('finds words of scripts without spaces and never cuts a surrogate pair', () => {

@@ -9,9 +9,9 @@ import { systemIds } from '../../src/base/ids.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { acceptDocument, stageDocument } from '../../src/pipeline/upload.ts';
 import { work } from '../../src/pipeline/worker.ts';
-import type { JobRow } from '../../src/store/schema.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { endRun, startRun } from '../../src/store/runs.ts';
+import type { JobRow } from '../../src/store/schema.ts';
 import { openWorld, type World } from '../../src/world.ts';
 
 export const FIXTURES = fileURLToPath(new URL('../../fixtures/documents/', import.meta.url));
@@ -34,10 +34,17 @@ export function removeHome(home: string): void {
 }
 
 /** Opens the world that `runTvdb({ home })` uses. */
-export async function worldAt<T>(home: string, use: (world: World) => Promise<T>, env: Record<string, string> = {}): Promise<T> {
+export async function worldAt<T>(
+  home: string,
+  use: (world: World) => Promise<T>,
+  env: Record<string, string> = {},
+): Promise<T> {
   const cwd = join(home, 'work');
   mkdirSync(cwd, { recursive: true });
-  const config = loadConfig({ env: { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), ...env }, cwd });
+  const config = loadConfig({
+    env: { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), ...env },
+    cwd,
+  });
   const world = await openWorld(config, { clock: systemClock, ids: systemIds, random: () => 0.5 });
   try {
     return await use(world);
@@ -80,7 +87,11 @@ export interface SeedOptions {
 }
 
 /** Uploads fixtures (or absolute paths) and works on them to the end. */
-export async function seed(home: string, files: readonly string[], { tags = {}, leave = false, env = {} }: SeedOptions = {}): Promise<Seed> {
+export async function seed(
+  home: string,
+  files: readonly string[],
+  { tags = {}, leave = false, env = {} }: SeedOptions = {},
+): Promise<Seed> {
   const { signal } = new AbortController();
   return worldAt(
     home,
@@ -96,10 +107,21 @@ export async function seed(home: string, files: readonly string[], { tags = {}, 
         accepted.push((await acceptDocument(pipeline, staged, options, () => {})).job.job_id);
       }
       if (!leave) {
-        await work(pipeline, { concurrency: 2, until: 'drain', waitForOthers: false, onEvent() {}, signals: { abort: signal, stopping: signal } });
+        await work(pipeline, {
+          concurrency: 2,
+          until: 'drain',
+          waitForOthers: false,
+          onEvent() {},
+          signals: { abort: signal, stopping: signal },
+        });
         await store.write((trx) => endRun(trx, { runId, now: clock.now(), exitCode: 0 }));
       }
-      const jobs = await store.db.selectFrom('upload_jobs').selectAll().where('job_id', 'in', accepted).orderBy('created_at').execute();
+      const jobs = await store.db
+        .selectFrom('upload_jobs')
+        .selectAll()
+        .where('job_id', 'in', accepted)
+        .orderBy('created_at')
+        .execute();
       return { home, runId, jobs };
     },
     env,

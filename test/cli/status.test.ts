@@ -11,7 +11,7 @@ import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { loadedModules, makeHome, removeHome, seed, type Seed, storeAt } from './seeded-home.ts';
+import { loadedModules, makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 12);
 const clockAt = () => virtualClock(NOW);
@@ -22,7 +22,8 @@ async function homeWith(...jobs: Partial<NewJob>[]): Promise<{ home: string; ids
   const ids = countingIds();
   const made = await storeAt(home, async (store) => {
     const rows: string[] = [];
-    for (const job of jobs) rows.push((await addJob(store, ids, { created_at: NOW - 60_000, updated_at: NOW, ...job })).job_id);
+    for (const job of jobs)
+      rows.push((await addJob(store, ids, { created_at: NOW - 60_000, updated_at: NOW, ...job })).job_id);
     return rows;
   });
   return { home, ids: made };
@@ -32,7 +33,14 @@ const FAILURE = {
   status: 'failed_parse',
   processing_started_at: NOW - 5_000,
   processing_completed_at: NOW - 3_800,
-  last_error: JSON.stringify({ code: 'TVDB-E404', category: 'data', message: 'The PDF needs a password', why: null, fix: 'Decrypt it.', retryable: false }),
+  last_error: JSON.stringify({
+    code: 'TVDB-E404',
+    category: 'data',
+    message: 'The PDF needs a password',
+    why: null,
+    fix: 'Decrypt it.',
+    retryable: false,
+  }),
 } as const satisfies Partial<NewJob>;
 
 describe('an empty store', () => {
@@ -43,7 +51,12 @@ describe('an empty store', () => {
     expect(json.data.jobs).toEqual([]);
     expect(json.data.overall).toBe('ok');
     expect(json.data.queue).toMatchObject({ waiting: 0, active: 0, delayed: 0, failed: 0, oldest_ms: null });
-    expect(json.data.services.map(({ name }: { name: string }) => name)).toEqual(['store', 'worker', 'llamaparse', 'openai']);
+    expect(json.data.services.map(({ name }: { name: string }) => name)).toEqual([
+      'store',
+      'worker',
+      'llamaparse',
+      'openai',
+    ]);
     expect(json.data.services[1].heartbeat_ms_ago).toBeNull();
   });
 
@@ -64,10 +77,16 @@ describe('documents that went through the pipeline', () => {
 
   it('are one row each in a pipe: full ids, no header, no colour', async () => {
     const { stdout, code } = await runTvdb(['status'], { home: seeded.home });
-    const rows = stdout.trimEnd().split('\n').map((line) => line.split('\t'));
+    const rows = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'));
     expect(code).toBe(0);
     expect(rows.map(([id]) => id).sort()).toEqual(seeded.jobs.map((job) => job.job_id).sort());
-    expect(rows.map((row) => row.slice(2, 5))).toEqual([['complete', 'ok', '5/5'], ['complete', 'ok', '5/5']]);
+    expect(rows.map((row) => row.slice(2, 5))).toEqual([
+      ['complete', 'ok', '5/5'],
+      ['complete', 'ok', '5/5'],
+    ]);
     expect(stdout).not.toContain('\x1b');
   });
 
@@ -87,20 +106,26 @@ describe('documents that went through the pipeline', () => {
     });
   });
 
-  it.each(['job', 'document', 'run', 'correlation'] as const)('are found by the first characters of a %s id', async (kind) => {
-    const job = seeded.jobs[0];
-    const id = { job: job?.job_id, document: job?.document_id, run: seeded.runId, correlation: job?.correlation_id }[kind] ?? '';
-    const { stdout, code } = await runTvdb(['status', id.slice(0, 12), '-q'], { home: seeded.home });
-    expect(code).toBe(0);
-    expect(stdout.trimEnd().split('\n')).toHaveLength(kind === 'run' ? 2 : 1);
-    expect(stdout).toContain(job?.job_id);
-  });
+  it.each(['job', 'document', 'run', 'correlation'] as const)(
+    'are found by the first characters of a %s id',
+    async (kind) => {
+      const job = seeded.jobs[0];
+      const id =
+        { job: job?.job_id, document: job?.document_id, run: seeded.runId, correlation: job?.correlation_id }[kind] ??
+        '';
+      const { stdout, code } = await runTvdb(['status', id.slice(0, 12), '-q'], { home: seeded.home });
+      expect(code).toBe(0);
+      expect(stdout.trimEnd().split('\n')).toHaveLength(kind === 'run' ? 2 : 1);
+      expect(stdout).toContain(job?.job_id);
+    },
+  );
 
   it.each([40, 60, 80, 200])('fit on a terminal of %i columns without losing a value', async (cols) => {
     const { stdout } = await runTvdb(['status', seeded.runId], { home: seeded.home, tty: true, cols });
     const text = stripVTControlCharacters(stdout);
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(cols);
-    for (const value of ['letter.pdf', '5/5', '$0.0000', seeded.jobs[0]?.job_id.slice(0, 8)]) expect(text).toContain(value);
+    for (const value of ['letter.pdf', '5/5', '$0.0000', seeded.jobs[0]?.job_id.slice(0, 8)])
+      expect(text).toContain(value);
   });
 
   it('a mistyped id is exit 2 with the id that was meant', async () => {
@@ -108,7 +133,11 @@ describe('documents that went through the pipeline', () => {
     const wrong = `${id.slice(0, 7)}${id[7] === '0' ? '1' : '0'}`;
     const { code, stderr, json } = await runTvdb(['status', wrong, '--json'], { home: seeded.home });
     expect(code).toBe(2);
-    expect(json.error).toMatchObject({ code: 'TVDB-E006', facts: { suggestion: id }, fix: { commands: [`tvdb status ${id.slice(0, 8)}`] } });
+    expect(json.error).toMatchObject({
+      code: 'TVDB-E006',
+      facts: { suggestion: id },
+      fix: { commands: [`tvdb status ${id.slice(0, 8)}`] },
+    });
     expect(stderr).toContain(`Did you mean "${id.slice(0, 8)}"?`);
   });
 
@@ -159,14 +188,19 @@ describe('the queue', () => {
 
   it('of a worker that died is waiting again, whatever its lease says', async () => {
     const { home } = await homeWith({ lease_owner: 'w1', lease_until: NOW + 20_000 });
-    await storeAt(home, (store) => store.write((trx) => registerWorker(trx, 'w1', { ...thisProcess(), pid_started: 'long ago' }, NOW)));
+    await storeAt(home, (store) =>
+      store.write((trx) => registerWorker(trx, 'w1', { ...thisProcess(), pid_started: 'long ago' }, NOW)),
+    );
     const { json } = await runTvdb(['status', '--json'], { home, clock: clockAt() });
     expect(json.data.queue).toMatchObject({ waiting: 1, active: 0, consumers: 0 });
     expect(json.data.jobs[0].state).toBe('wait');
   });
 
   it('shows why jobs rest and until when', async () => {
-    const { home } = await homeWith({ park_reason: 'retry', park_note: 'the parser was busy (try 1 of 5)', run_after: NOW + 12_000 }, { park_reason: 'held_by_user', run_after: null });
+    const { home } = await homeWith(
+      { park_reason: 'retry', park_note: 'the parser was busy (try 1 of 5)', run_after: NOW + 12_000 },
+      { park_reason: 'held_by_user', run_after: null },
+    );
     const { stdout } = await runTvdb(['status', '--timezone', 'UTC'], { home, tty: true, cols: 100, clock: clockAt() });
     const text = stripVTControlCharacters(stdout);
     expect(text).toContain('1 parked: trying again after a failure, until 12:00:12 (in 12s)');
@@ -201,7 +235,11 @@ describe('failed jobs', () => {
 
 describe('lists', () => {
   it('--limit and --since narrow, and the rest is announced', async () => {
-    const { home } = await homeWith({ created_at: NOW - 3_600_000 * 30 }, { created_at: NOW - 2_000 }, { created_at: NOW - 1_000 });
+    const { home } = await homeWith(
+      { created_at: NOW - 3_600_000 * 30 },
+      { created_at: NOW - 2_000 },
+      { created_at: NOW - 1_000 },
+    );
     const limited = await runTvdb(['status', '--limit', '2', '--json'], { home, clock: clockAt() });
     expect(limited.json.data.jobs).toHaveLength(2);
     expect(limited.json.data.more_jobs).toBe(true);
@@ -212,7 +250,9 @@ describe('lists', () => {
 
   it('a hostile file name is shown, not obeyed', async () => {
     const { home } = await homeWith({});
-    await storeAt(home, (store) => store.db.updateTable('documents').set({ filename: 'a\x1b[2Jb\u202e.pdf' }).execute());
+    await storeAt(home, (store) =>
+      store.db.updateTable('documents').set({ filename: 'a\x1b[2Jb\u202e.pdf' }).execute(),
+    );
     const { stdout } = await runTvdb(['status'], { home, tty: true, env: { NO_COLOR: '1' } });
     expect(stdout).toContain('a\\x1b[2Jb\\u202e.pdf');
     expect(stdout).not.toContain('\x1b');
@@ -220,7 +260,13 @@ describe('lists', () => {
 
   it('services say what is wanted, what is used, and why', async () => {
     const { json } = await runTvdb(['status', '--json'], { env: { SERVICE_MODE: 'hybrid' } });
-    expect(json.data.services[3]).toMatchObject({ name: 'openai', status: 'warn', mode_configured: 'hybrid', mode_effective: 'mock', reason: 'key_missing' });
+    expect(json.data.services[3]).toMatchObject({
+      name: 'openai',
+      status: 'warn',
+      mode_configured: 'hybrid',
+      mode_effective: 'mock',
+      reason: 'key_missing',
+    });
     expect(json.data.overall).toBe('warn');
   });
 });
@@ -229,7 +275,11 @@ describe('--watch', () => {
   it('draws on the second screen, ends when the named jobs have, and repeats the end state on the first', async () => {
     const { home, ids } = await homeWith({ status: 'parsed' });
     const clock = clockAt();
-    const running = runTvdb(['status', ids[0] ?? '', '--watch', '--interval', '1s', '--exit-status'], { home, tty: true, clock });
+    const running = runTvdb(['status', ids[0] ?? '', '--watch', '--interval', '1s', '--exit-status'], {
+      home,
+      tty: true,
+      clock,
+    });
     await clock.advance(3_000);
     const store = openStore({ home: join(home, 'data', 'tvdb') });
     await store.db.updateTable('upload_jobs').set({ status: 'complete' }).execute();
@@ -266,12 +316,25 @@ describe('--watch', () => {
     const clock = clockAt();
     const events = runTvdb(['status', ids[0] ?? '', '-w', '--ndjson'], { home, clock });
     await finish(clock);
-    const lines = (await events).stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
-    expect(lines.map((line) => [line.type, line.status ?? null])).toEqual([['hello', null], ['stage', 'parsed'], ['stage', 'complete'], ['result', null]]);
+    const lines = (await events).stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map((line) => [line.type, line.status ?? null])).toEqual([
+      ['hello', null],
+      ['stage', 'parsed'],
+      ['stage', 'complete'],
+      ['result', null],
+    ]);
     await storeAt(home, (store) => store.db.updateTable('upload_jobs').set({ status: 'parsed' }).execute());
     const second = clockAt();
     const rows = runTvdb(['status', ids[0] ?? '', '-w'], { home, clock: second });
     await finish(second);
-    expect((await rows).stdout.trimEnd().split('\n').map((line) => line.split('\t')[2])).toEqual(['parsed', 'complete']);
+    expect(
+      (await rows).stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split('\t')[2]),
+    ).toEqual(['parsed', 'complete']);
   });
 });

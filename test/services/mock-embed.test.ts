@@ -6,7 +6,6 @@ import { createMockEmbed, MOCK_SPACE, type MockEmbedOptions } from '../../src/se
 import { embedContract } from '../contract/embed.ts';
 
 const ATTEMPT = { attemptId: 'attempt', jobId: 'job', correlationId: 'correlation' };
-const words = (text: string) => text.split(/\s+/).length;
 
 /** A clock that notes how long it was asked to wait, and does not. */
 function waitingClock(): { clock: Clock; waits: number[] } {
@@ -26,7 +25,7 @@ function waitingClock(): { clock: Clock; waits: number[] } {
 
 function mock(options: Partial<MockEmbedOptions> = {}) {
   const { clock } = waitingClock();
-  return createMockEmbed({ clock, random: () => 0.5, latencyMs: 0, failureRate: 0, countTokens: words, ...options });
+  return createMockEmbed({ clock, random: () => 0.5, latencyMs: 0, failureRate: 0, ...options });
 }
 
 embedContract('mock', () => mock());
@@ -39,9 +38,9 @@ describe('mock embedding service', () => {
     expect(MOCK_SPACE.name).toBe('mock/hash-ngram@1/1536');
   });
 
-  it('counts tokens with the counter it is given', async () => {
+  it('bills nothing', async () => {
     const { tokensBilled } = await mock().embed(['one two three', 'four'], ATTEMPT, signal);
-    expect(tokensBilled).toBe(4);
+    expect(tokensBilled).toBe(0);
   });
 
   it('waits the configured time once for each batch', async () => {

@@ -1,5 +1,5 @@
 /** `mode` on a screen, in a pipe and as JSON. */
-import type { Source } from '../../config/load.ts';
+import { type Source, sourceText } from '../../config/load.ts';
 import type { Route, RouteReason, ServiceMode, ServiceName } from '../../domain/service-mode.ts';
 import { KEY_VARIABLES } from '../../services/router.ts';
 import type { CommandResult } from '../command.ts';
@@ -63,7 +63,7 @@ function wanted(mode: ServiceMode): 'mock' | 'real' {
 function warnings({ saved, hidden, source, mode }: ModeAnswer): Warning[] {
   if (saved === null || !hidden || saved.to === mode) return [];
   const cure = source.kind === 'environment' ? 'unset SERVICE_MODE' : source.kind === 'file' ? `remove SERVICE_MODE from ${source.path}` : 'leave the flag out';
-  return [{ code: 'TVDB-W103', message: `${saved.to} is saved but not in effect here: SERVICE_MODE=${mode} is set in ${sourcePhrase(source, 'SERVICE_MODE')}; ${cure}` }];
+  return [{ code: 'TVDB-W103', message: `${saved.to} is saved but not in effect here: SERVICE_MODE=${mode} is set in ${sourceText(source)}; ${cure}` }];
 }
 
 function modePage(page: Page, { mode, source, shadowed, services, saved }: ModeAnswer): void {

@@ -2,6 +2,7 @@
 import { shortId } from '../../base/ids.ts';
 import type { FoundChunks } from '../../pipeline/search-documents.ts';
 import { commandLine } from '../command-line.ts';
+import { plural } from '../ui/format.ts';
 import type { Warning } from '../ui/ui.ts';
 
 /** What narrows a search. */
@@ -43,7 +44,7 @@ export function emptyAdvice(
   }
   if (searched === 0 && other !== undefined) {
     return {
-      why: [`No hit: nothing is in space ${space}; ${other.chunks} chunks are in ${other.space}.`],
+      why: [`No hit: nothing is in space ${space}; ${plural(other.chunks, 'chunk')} in ${other.space}.`],
       next: commandLine(['search', '--space', other.space, query]),
     };
   }

@@ -1,4 +1,5 @@
 /** Takes the jobs of an upload to their end while people and programs watch; and takes up an earlier run again. */
+import { basename } from 'node:path';
 import { resumeRun } from '../../pipeline/resume.ts';
 import { drive, withRun } from '../../pipeline/run.ts';
 import { decisionOf } from '../../pipeline/submit-parse.ts';
@@ -42,7 +43,8 @@ export async function driveUpload({ runId, labels, events }: Covered, request: D
       clock,
       view,
       stopping: interrupt.stopping,
-      labelOf: (job) => labels.get(job.job_id) ?? '',
+      // A line of live progress has room for a name, not for a path.
+      labelOf: (job) => (ui.progress === 'tty' ? basename : String)(labels.get(job.job_id) ?? ''),
       jobIds: [...labels.keys()],
       keepSteps: labels.size === 1 && ui.progress === 'tty',
     });

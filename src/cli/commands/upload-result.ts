@@ -71,13 +71,14 @@ export interface ExitRules {
   readonly pendingCounts: boolean;
 }
 
-/** Precedence: a service that stays down, partly done, all failed, a gate, still going. */
+/** Precedence: a bug, a service that stays down, partly done, all failed, a gate, still going. */
 export function exitOf(answer: UploadAnswer, { refuseFallback, pendingCounts }: ExitRules): ExitCode {
   const totals = totalsOf(answer.documents);
   const bad = totals.rejected + totals.failed + totals.cancelled;
-  const upstream = answer.documents.some(({ error }) => error !== null && codeOf(error) !== null && exitOfError(error) === EXIT.upstream);
+  const failedWith = (exit: ExitCode) => answer.documents.some(({ error }) => error !== null && exitOfError(error) === exit);
   if (bad > 0) {
-    if (upstream) return EXIT.upstream;
+    if (failedWith(EXIT.internal)) return EXIT.internal;
+    if (failedWith(EXIT.upstream)) return EXIT.upstream;
     return bad < answer.documents.length ? EXIT.partial : EXIT.failed;
   }
   if (refuseFallback && isDegraded(answer)) return EXIT.gate;

@@ -24,16 +24,14 @@ export interface MockEmbedOptions {
   latencyMs: number;
   /** Share of batches that fail with E306, from 0 to 1. */
   failureRate: number;
-  /** Tokens of a text, `cl100k_base`. */
-  countTokens: (text: string) => number;
 }
 
 /**
- * An embedding service without network or cost. Same text, same vector, on every machine. `tokensBilled` is what a paid
- * service would count, so that estimates can be compared with it. Other work of the process runs between two texts (a
+ * An embedding service without network or cost. Same text, same vector, on every machine. Nothing is billed, so
+ * `tokensBilled` is 0 (and a search need not load the tokenizer). Other work of the process runs between two texts (a
  * chunk takes about 1 ms), so leases are kept alive during a large batch. A failed batch may be tried again at any time.
  */
-export function createMockEmbed({ clock, random, latencyMs, failureRate, countTokens }: MockEmbedOptions): EmbedService {
+export function createMockEmbed({ clock, random, latencyMs, failureRate }: MockEmbedOptions): EmbedService {
   return {
     origin: 'mock',
     space: MOCK_SPACE,
@@ -49,14 +47,12 @@ export function createMockEmbed({ clock, random, latencyMs, failureRate, countTo
         });
       }
       const vectors: Float32Array[] = [];
-      let tokensBilled = 0;
       for (const text of texts) {
         vectors.push(embedNgrams(text));
-        tokensBilled += countTokens(text);
         await nextTurn();
         signal.throwIfAborted();
       }
-      return { vectors, tokensBilled, model: MODEL };
+      return { vectors, tokensBilled: 0, model: MODEL };
     },
     async health() {
       return { ok: true, latencyMs: 0, detail: 'runs on this machine' };

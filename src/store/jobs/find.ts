@@ -91,7 +91,8 @@ export async function listJobs(db: Db, { jobIds, failedOnly, since, limit }: Job
     .orderBy('j.job_id')
     .limit(limit);
   // One parameter for any number of ids: a run may cover more jobs than SQLite takes parameters.
-  if (jobIds !== undefined) query = query.where('j.job_id', 'in', sql<string>`(SELECT value FROM json_each(${JSON.stringify(jobIds)}))`);
+  if (jobIds !== undefined)
+    query = query.where('j.job_id', 'in', sql<string>`(SELECT value FROM json_each(${JSON.stringify(jobIds)}))`);
   if (failedOnly === true) query = query.where('j.status', 'in', FAILED_STATUSES);
   if (since !== undefined) query = query.where('j.created_at', '>=', since);
   return query.execute();

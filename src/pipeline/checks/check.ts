@@ -1,0 +1,63 @@
+/** What a check of `tvdb doctor` is given and what it answers. */
+import type { Clock } from '../../base/clock.ts';
+import type { Config } from '../../config/load.ts';
+import type { Storage } from '../../storage/local.ts';
+import type { Store } from '../../store/open.ts';
+
+export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skip';
+
+/** A local change that can be undone; done only with `--fix`, after it was listed. */
+export interface Repair {
+  /** What it will do, as a sentence without a full stop. */
+  readonly text: string;
+  apply(): Promise<void>;
+}
+
+export interface Finding {
+  readonly status: CheckStatus;
+  /** What was found, in one line. */
+  readonly detail: string;
+  /** Why it matters, or what caused it. */
+  readonly why?: string;
+  readonly fix?: { readonly text: string; readonly commands: readonly string[] };
+  readonly repair?: Repair;
+}
+
+export interface CheckContext {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly envFile: string | undefined;
+  /** Version of tvdb. */
+  readonly version: string;
+  readonly clock: Clock;
+  readonly storage: Storage;
+  /** Leaves everything out that asks a service. */
+  readonly offline: boolean;
+  /**
+   * The store, opened at the first call; the same error for everybody when it cannot be opened. `null` when there is
+   * none yet: looking must not make one.
+   */
+  openedStore(): Promise<Store | null>;
+  /** Aborts when the time of the check is up. */
+  readonly signal: AbortSignal;
+}
+
+export type Check = (context: CheckContext) => Promise<Finding>;
+
+/** A finding without anything to do. */
+export function ok(detail: string): Finding {
+  return { status: 'ok', detail };
+}
+
+/** Not looked at, which is not a pass. */
+export function skipped(why: string): Finding {
+  return { status: 'skip', detail: why };
+}
+
+/** Runs `look` on the store, or says why it cannot be looked at; the check `store` tells the reason. */
+export async function onStore({ openedStore }: CheckContext, look: (store: Store) => Promise<Finding>): Promise<Finding> {
+  const store = await openedStore().catch(() => undefined);
+  if (store === undefined) return skipped('the store cannot be opened');
+  return store === null ? skipped('there is no store yet') : look(store);
+}
