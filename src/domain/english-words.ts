@@ -3,8 +3,10 @@
  *
  * Stands in for inverse document frequency: an embedding must not depend on which other documents are stored. The three
  * lists are the dictionary words among the first 8,192 entries of the public byte-pair vocabulary cl100k_base, which is in
- * order of frequency in general text: up to entry 2,048, to 4,096, to 8,192. Measured against grammar words alone, with 440
- * chunks of insurance documents: questions in other words than the text found 7 to 8 of 20 instead of 6 to 7.
+ * order of frequency in general text: up to entry 2,048, to 4,096, to 8,192. Measured against the list of grammar words
+ * alone, among 220 to 440 chunks: a sentence cut out of a chunk finds the rest among the first three in 52 % instead of
+ * 48 %, eight words find their page in 94 % instead of 92 %, a question made from a heading its section in 66 % instead of
+ * 68 % (headings of manuals are frequent words).
  */
 
 const set = (words: string) => new Set(words.trim().split(/\s+/));

@@ -28,7 +28,8 @@ function paley12(): number[][] {
  */
 export function hadamardRotate(values: Float64Array): void {
   const large = values.length / SMALL;
-  if (!Number.isInteger(Math.log2(large))) throw new RangeError(`${values.length} dimensions are not 12 times a power of two`);
+  if (!Number.isInteger(Math.log2(large)))
+    throw new RangeError(`${values.length} dimensions are not 12 times a power of two`);
   for (let half = 1; half < large; half *= 2) butterflies(values, half);
   const column = new Float64Array(SMALL);
   for (let offset = 0; offset < large; offset += 1) {

@@ -33,7 +33,8 @@ export function decodeVector(buffer: Uint8Array): Float32Array {
 /** The vector scaled to length 1 (computed in Float64, rounded once). Throws a RangeError when it has no direction. */
 export function unit(vector: ArrayLike<number>): Float32Array {
   const norm = length(vector);
-  if (!Number.isFinite(norm) || norm === 0) throw new RangeError('a vector without direction cannot be scaled to length 1');
+  if (!Number.isFinite(norm) || norm === 0)
+    throw new RangeError('a vector without direction cannot be scaled to length 1');
   const scaled = new Float32Array(vector.length);
   for (let index = 0; index < scaled.length; index += 1) scaled[index] = (vector[index] ?? 0) / norm;
   return scaled;

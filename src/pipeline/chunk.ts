@@ -2,7 +2,7 @@
 import { TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { sha256 } from '../base/hash.ts';
-import { chunkId } from '../base/ids.ts';
+import { chunkId } from '../base/derived-ids.ts';
 import type { Settings } from '../config/variables.ts';
 import { type Chunk, CHUNKER_NAME, type ChunkOptions, chunkerVersion, chunks as chunksOf } from '../domain/chunker.ts';
 import { loadTokenizer } from '../domain/tokens.ts';

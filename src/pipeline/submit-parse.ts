@@ -1,6 +1,6 @@
 /** `uploaded`: chooses the parser, commits the intent to parse, moves on. Nothing has left this machine after it. */
 import { canonicalJson, sha256 } from '../base/hash.ts';
-import { parseId } from '../base/ids.ts';
+import { parseId } from '../base/derived-ids.ts';
 import { reach } from '../base/fault.ts';
 import { TvdbError } from '../base/errors.ts';
 import type { RouterDecision } from '../services/router.ts';

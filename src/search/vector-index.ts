@@ -39,7 +39,10 @@ export async function spaceId(trx: Trx, name: string, dimensions: number): Promi
  * Makes the vectors of one document searchable; their chunks must be in `document_chunks`. Throws when a vector has the
  * wrong size (one such row would fail every later scan of the space) or a chunk already has a vector in the space.
  */
-export async function addVectors(trx: Trx, { spaceName, dimensions, documentId, rows }: DocumentVectors): Promise<void> {
+export async function addVectors(
+  trx: Trx,
+  { spaceName, dimensions, documentId, rows }: DocumentVectors,
+): Promise<void> {
   const space = await spaceId(trx, spaceName, dimensions);
   const { last } = await trx
     .selectFrom('vectors')
@@ -83,7 +86,9 @@ export async function removeDocumentVectors(trx: Trx, documentId: string, spaceN
   const { numDeletedRows } = await trx
     .deleteFrom('vectors')
     .where('document_id', '=', documentId)
-    .where('space_id', 'in', (query) => query.selectFrom('embedding_spaces').select('space_id').where('name', '=', spaceName))
+    .where('space_id', 'in', (query) =>
+      query.selectFrom('embedding_spaces').select('space_id').where('name', '=', spaceName),
+    )
     .executeTakeFirstOrThrow();
   return Number(numDeletedRows);
 }

@@ -60,12 +60,16 @@ export async function attemptSlots(db: Db, { from, to }: { from: number; to: num
   return rows;
 }
 
-/** When documents were first worked on in `[from, to)`: the first request of each job, for counts of documents by day. */
-export async function firstRequests(db: Db, { from, to }: { from: number; to: number }): Promise<number[]> {
-  const { rows } = await sql<{ at: number }>`
-    SELECT MIN(started_at) AS at FROM attempts WHERE sent IS NOT NULL GROUP BY job_id
-    HAVING at >= ${from} AND at < ${to} ORDER BY at`.execute(db);
-  return rows.map(({ at }) => at);
+/** Jobs by the slot of their first request, oldest first: for counts of documents by day. */
+export async function firstRequestSlots(
+  db: Db,
+  { from, to }: { from: number; to: number },
+): Promise<{ at: number; jobs: number }[]> {
+  const { rows } = await sql<{ at: number; jobs: number }>`
+    SELECT first / ${SLOT_MS} * ${SLOT_MS} AS at, COUNT(*) AS jobs
+    FROM (SELECT MIN(started_at) AS first FROM attempts WHERE sent IS NOT NULL GROUP BY job_id)
+    WHERE first >= ${from} AND first < ${to} GROUP BY 1 ORDER BY 1`.execute(db);
+  return rows;
 }
 
 /** Which of some jobs sent a request to a paid service. */

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { ERROR_CODES } from '../../src/base/error-codes.ts';
 import { asTvdbError, storedError, TvdbError } from '../../src/base/errors.ts';
 import { canonicalJson } from '../../src/base/hash.ts';
-import { chunkId, parseId, uuidV5 } from '../../src/base/ids.ts';
+import { chunkId, parseId, uuidV5 } from '../../src/base/derived-ids.ts';
 import { createLog } from '../../src/base/log.ts';
 import { createScrubber } from '../../src/base/scrub.ts';
 import { backoffMs } from '../../src/domain/backoff.ts';

@@ -68,7 +68,7 @@ export async function loadedModules(home: string, args: readonly string[]): Prom
   const hook = join(home, 'hook.mjs');
   writeFileSync(
     hook,
-    "import { writeSync } from 'node:fs';\nexport async function load(url, context, next) {\n  writeSync(2, `LOADED ${url}\\n`);\n  return next(url, context);\n}\n",
+    "import { writeSync } from 'node:fs';\nexport async function load(url, context, next) {\n  writeSync(2, 'LOADED ' + url + '\\n');\n  return next(url, context);\n}\n",
   );
   const child = spawn(process.execPath, ['--no-warnings', '--experimental-loader', hook, BIN, ...args], {
     env: { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), LANG: 'C.UTF-8' },

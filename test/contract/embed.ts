@@ -25,7 +25,11 @@ function cosine(one: Float32Array, other: Float32Array): number {
 }
 
 /** Runs the suite over the service that `create` makes. `tolerance`: how far the same text may be from itself (cosine). */
-export function embedContract(name: string, create: () => EmbedService | Promise<EmbedService>, { tolerance = 0 } = {}): void {
+export function embedContract(
+  name: string,
+  create: () => EmbedService | Promise<EmbedService>,
+  { tolerance = 0 } = {},
+): void {
   const embed = async (texts: readonly string[]) => {
     const service = await create();
     return { service, result: await service.embed(texts, ATTEMPT, new AbortController().signal) };
@@ -69,7 +73,8 @@ export function embedContract(name: string, create: () => EmbedService | Promise
 
     it('puts a text nearer to one on its subject than to others', async () => {
       const { result } = await embed([...TEXTS.slice(0, 3), 'What amount do I pay before the plan shares the cost?']);
-      const [deductible = new Float32Array(), bees = new Float32Array(), invoices = new Float32Array(), question] = result.vectors;
+      const [deductible = new Float32Array(), bees = new Float32Array(), invoices = new Float32Array(), question] =
+        result.vectors;
       const near = cosine(question ?? new Float32Array(), deductible);
       expect(near).toBeGreaterThan(cosine(question ?? new Float32Array(), bees));
       expect(near).toBeGreaterThan(cosine(question ?? new Float32Array(), invoices));

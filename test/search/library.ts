@@ -88,7 +88,12 @@ export async function putChunks(trx: Trx, documentId: string, count: number): Pr
 }
 
 /** A document whose chunk `n` has the `n`-th vector. */
-export async function putDocument(store: Store, documentId: string, vectors: readonly Float32Array[], spaceName = SPACE): Promise<void> {
+export async function putDocument(
+  store: Store,
+  documentId: string,
+  vectors: readonly Float32Array[],
+  spaceName = SPACE,
+): Promise<void> {
   await store.write(async (trx) => {
     await putChunks(trx, documentId, vectors.length);
     const rows = vectors.map((vector, ord) => row(`${documentId}-${ord}`, vector));

@@ -31,7 +31,10 @@ async function readFixtures(): Promise<Library> {
     const parsed = await parser.parse(`fixtures/documents/${name}.pdf`);
     const pages = parsed.pages.map((page) => ({ number: page.pageNum, markdown: page.markdown ?? '' }));
     for (const { number, markdown } of pages) {
-      const words = markdown.replace(/[#*|_`-]+/g, ' ').split(/\s+/).filter(Boolean);
+      const words = markdown
+        .replace(/[#*|_`-]+/g, ' ')
+        .split(/\s+/)
+        .filter(Boolean);
       library.pages.push({ document: name, number, words });
     }
     const { markdown, pageStarts } = assemble(pages);
@@ -111,7 +114,9 @@ describe('search over mock embeddings', () => {
     const missed: string[] = [];
     for (const { query, document, mustContain } of queries) {
       const best = await top(store, query, 3);
-      const right = best.some((one) => document.endsWith(`/${one.document}.pdf`) && plain(one.text).includes(plain(mustContain)));
+      const right = best.some(
+        (one) => document.endsWith(`/${one.document}.pdf`) && plain(one.text).includes(plain(mustContain)),
+      );
       if (!right) missed.push(query);
     }
     expect(20 - missed.length, `missed: ${missed.join('; ')}`).toBeGreaterThanOrEqual(8);

@@ -20,7 +20,10 @@ describe('searchSpace', () => {
     const answer = await searchSpace(store.db, { space: SPACE, query, k: 5 });
 
     const expected = vectors
-      .map((vector, index) => ({ id: index < 25 ? `alpha-${index}` : `beta-${index - 25}`, score: cosine(vector, query) }))
+      .map((vector, index) => ({
+        id: index < 25 ? `alpha-${index}` : `beta-${index - 25}`,
+        score: cosine(vector, query),
+      }))
       .sort((a, b) => b.score - a.score)
       .slice(0, 5);
     expect(answer.hits.map((hit) => hit.chunkId)).toEqual(expected.map(({ id }) => id));
@@ -96,21 +99,30 @@ describe('searchSpace', () => {
     });
   });
 
-  it.each([{ exactUpTo: 1000 }, { exactUpTo: 0 }])('stays within the documents asked for ($exactUpTo)', async ({ exactUpTo }) => {
-    const store = await temporaryStore();
-    const random = seeded(6);
-    const query = randomUnit(random);
-    for (const id of ['one', 'two', 'three']) await putDocument(store, id, [query, randomUnit(random)]);
-    await putDocument(store, 'foreign', [query], 'other/test@1/64');
+  it.each([{ exactUpTo: 1000 }, { exactUpTo: 0 }])(
+    'stays within the documents asked for ($exactUpTo)',
+    async ({ exactUpTo }) => {
+      const store = await temporaryStore();
+      const random = seeded(6);
+      const query = randomUnit(random);
+      for (const id of ['one', 'two', 'three']) await putDocument(store, id, [query, randomUnit(random)]);
+      await putDocument(store, 'foreign', [query], 'other/test@1/64');
 
-    const answer = await searchSpace(store.db, { space: SPACE, query, k: 10, documentIds: ['one', 'three', 'foreign'], exactUpTo });
+      const answer = await searchSpace(store.db, {
+        space: SPACE,
+        query,
+        k: 10,
+        documentIds: ['one', 'three', 'foreign'],
+        exactUpTo,
+      });
 
-    expect(answer.hits.map((hit) => hit.documentId).sort()).toEqual(['one', 'one', 'three', 'three']);
-    expect(answer.searched).toBe(4);
-    expect(answer.excluded).toEqual([{ space: 'other/test@1/64', chunks: 1 }]);
-    const none = await searchSpace(store.db, { space: SPACE, query, k: 10, documentIds: [], exactUpTo });
-    expect(none).toMatchObject({ hits: [], searched: 0, excluded: [] });
-  });
+      expect(answer.hits.map((hit) => hit.documentId).sort()).toEqual(['one', 'one', 'three', 'three']);
+      expect(answer.searched).toBe(4);
+      expect(answer.excluded).toEqual([{ space: 'other/test@1/64', chunks: 1 }]);
+      const none = await searchSpace(store.db, { space: SPACE, query, k: 10, documentIds: [], exactUpTo });
+      expect(none).toMatchObject({ hits: [], searched: 0, excluded: [] });
+    },
+  );
 
   it('finds by sign bits and rescoring what the exact scan finds, on clustered vectors', async () => {
     const store = await temporaryStore();
@@ -127,7 +139,11 @@ describe('searchSpace', () => {
     }
     let found = 0;
     for (let round = 0; round < 10; round += 1) {
-      const query = between(all[Math.floor(random() * all.length)] ?? randomUnit(random), randomUnit(random, dimensions), 0.5);
+      const query = between(
+        all[Math.floor(random() * all.length)] ?? randomUnit(random),
+        randomUnit(random, dimensions),
+        0.5,
+      );
       const exact = await searchSpace(store.db, { space, query, k: 10 });
       const coarse = await searchSpace(store.db, { space, query, k: 10, exactUpTo: 999 });
       expect([exact.method, coarse.method]).toEqual(['exact', 'coarse']);
@@ -153,7 +169,9 @@ describe('searchSpace', () => {
     const store = await temporaryStore();
     const query = randomUnit(seeded(9));
     await putDocument(store, 'here', [query]);
-    await expect(searchSpace(store.db, { space: SPACE, query: spoil(query), k: 3 })).rejects.toThrow(/cannot be compared/);
+    await expect(searchSpace(store.db, { space: SPACE, query: spoil(query), k: 3 })).rejects.toThrow(
+      /cannot be compared/,
+    );
   });
 
   it('reads a space in the order of its table, and its bits from one range', async () => {
@@ -161,7 +179,9 @@ describe('searchSpace', () => {
     const query = randomUnit(seeded(10));
     await putDocument(store, 'here', [query]);
     const plan = async (text: string) =>
-      (await sql<{ detail: string }>`${sql.raw(`EXPLAIN QUERY PLAN ${text}`)}`.execute(store.db)).rows.map(({ detail }) => detail);
+      (await sql<{ detail: string }>`${sql.raw(`EXPLAIN QUERY PLAN ${text}`)}`.execute(store.db)).rows.map(
+        ({ detail }) => detail,
+      );
     expect(await plan('SELECT space_id, count(*) FROM vectors GROUP BY space_id')).toEqual([
       expect.stringContaining('COVERING INDEX vectors_by_space'),
     ]);

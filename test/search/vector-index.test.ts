@@ -61,7 +61,9 @@ describe('addVectors', () => {
     const vector = randomUnit(seeded(3));
     await putDocument(store, 'doc', [vector]);
     const add = (chunkId: string, spaceName: string) =>
-      store.write((trx) => addVectors(trx, { spaceName, dimensions: DIMENSIONS, documentId: 'doc', rows: [row(chunkId, vector)] }));
+      store.write((trx) =>
+        addVectors(trx, { spaceName, dimensions: DIMENSIONS, documentId: 'doc', rows: [row(chunkId, vector)] }),
+      );
     await expect(add('doc-0', SPACE)).rejects.toThrow();
     await expect(add('nowhere-0', SPACE)).rejects.toThrow();
     await add('doc-0', 'other/test@1/64');

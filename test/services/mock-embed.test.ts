@@ -64,7 +64,9 @@ describe('mock embedding service', () => {
 
   it('never fails at rate 0 and always at rate 1', async () => {
     await expect(mock({ random: () => 0, failureRate: 0 }).embed(['text'], ATTEMPT, signal)).resolves.toBeDefined();
-    await expect(mock({ random: () => 0.999999, failureRate: 1 }).embed(['text'], ATTEMPT, signal)).rejects.toThrow(TvdbError);
+    await expect(mock({ random: () => 0.999999, failureRate: 1 }).embed(['text'], ATTEMPT, signal)).rejects.toThrow(
+      TvdbError,
+    );
   });
 
   it('lets other work of the process run between two texts', async () => {

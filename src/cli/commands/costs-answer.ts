@@ -5,7 +5,7 @@ import {
   type AttemptTotal,
   attemptSlots,
   attemptTotals,
-  firstRequests,
+  firstRequestSlots,
   TOTAL_KEYS,
   type TotalKey,
 } from '../../store/attempt-totals.ts';
@@ -104,7 +104,12 @@ function grouped(totals: readonly AttemptTotal[], by: Grouping | undefined): Cos
 
 async function unitRows(db: Db, period: Period, unit: 'day' | 'month'): Promise<CostUnit[]> {
   const slots = await attemptSlots(db, period);
-  const nameOf = (at: number) => unitOf(dayOf(at, period.timezone), unit);
+  const known = new Map<number, string>();
+  const nameOf = (at: number) => {
+    const name = known.get(at) ?? unitOf(dayOf(at, period.timezone), unit);
+    known.set(at, name);
+    return name;
+  };
   // Nothing is known from before the first request; rows of zeros would claim otherwise.
   const names = slots[0] === undefined ? [] : unitsOf(period, unit, slots[0].at);
   const rows = new Map<string, CostUnit>(names.map((name) => [name, { ...NOTHING, name, docs: 0 }]));
@@ -112,9 +117,9 @@ async function unitRows(db: Db, period: Period, unit: 'day' | 'month'): Promise<
     const row = rows.get(nameOf(slot.at));
     if (row !== undefined) add(row, slot);
   }
-  for (const at of await firstRequests(db, period)) {
+  for (const { at, jobs } of await firstRequestSlots(db, period)) {
     const row = rows.get(nameOf(at));
-    if (row !== undefined) row.docs += 1;
+    if (row !== undefined) row.docs += jobs;
   }
   return [...rows.values()];
 }

@@ -3,16 +3,10 @@ import { resolve } from 'node:path';
 import { TvdbError } from '../../base/errors.ts';
 import type { ExportScope } from '../../store/export-chunks.ts';
 import type { World } from '../../world.ts';
-import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
+import { type CommandResult, defineCommand } from '../command.ts';
 import { bytes, plural } from '../ui/format.ts';
 import type { Warning } from '../ui/ui.ts';
-
-interface Written {
-  chunks: number;
-  bytes: number;
-  documents: Set<string>;
-  spaces: Set<string>;
-}
+import type { Written } from './export-write.ts';
 
 export const exportCommand = defineCommand({
   name: 'export',
@@ -63,11 +57,12 @@ export const exportCommand = defineCommand({
       });
     }
     const world = await ctx.openWorld();
+    const { writeChunks, writeChunksTo } = await import('./export-write.ts');
     const scope = await scopeOf(world, args.id, options.space);
     const written =
       file === undefined
-        ? await write(world, scope, options.vectors, ctx, (text) => ctx.ui.stream(text))
-        : await writeFile(file, world, scope, options.vectors, ctx);
+        ? await writeChunks(world, scope, options.vectors, ctx, (text) => ctx.ui.stream(text))
+        : await writeChunksTo(file, world, scope, options.vectors, ctx);
     return summary(written, file);
   },
 });
@@ -92,52 +87,6 @@ async function scopeOf({ store }: World, ids: readonly string[], space: string |
     space,
     documentIds: ids.length === 0 ? undefined : await resolveDocuments(store.db, ids, { command: ['export'] }),
   };
-}
-
-/** Writes page by page, each only when the one before is out; stops when the reader has gone or Ctrl-C is pressed. */
-async function write(
-  { store }: World,
-  scope: ExportScope,
-  withVectors: boolean,
-  { interrupt }: CommandContext,
-  put: (text: string) => Promise<void>,
-): Promise<Written> {
-  const [{ exportPages }, { exportLine }] = await Promise.all([
-    import('../../store/export-chunks.ts'),
-    import('./export-record.ts'),
-  ]);
-  const written: Written = { chunks: 0, bytes: 0, documents: new Set(), spaces: new Set() };
-  for await (const page of exportPages(store.db, scope)) {
-    const text = page.map((chunk) => exportLine(chunk, withVectors)).join('');
-    interrupt.stopping.throwIfAborted();
-    await put(text);
-    interrupt.stopping.throwIfAborted();
-    written.chunks += page.length;
-    written.bytes += Buffer.byteLength(text);
-    for (const { document_id: id, space } of page) {
-      written.documents.add(id);
-      written.spaces.add(space);
-    }
-  }
-  return written;
-}
-
-async function writeFile(
-  file: string,
-  world: World,
-  scope: ExportScope,
-  withVectors: boolean,
-  ctx: CommandContext,
-): Promise<Written> {
-  const { outputFile } = await import('../output-file.ts');
-  const output = await outputFile(file, ctx.ids.uuid());
-  try {
-    const written = await write(world, scope, withVectors, ctx, (text) => output.write(text));
-    await output.finish();
-    return written;
-  } finally {
-    await output.discard();
-  }
 }
 
 function summary(written: Written, file: string | undefined): CommandResult {

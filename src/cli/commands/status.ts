@@ -73,7 +73,7 @@ export const statusCommand = defineCommand({
     };
     const look = () => statusAnswer(world, request);
     const answer = options.watch
-      ? await watched(look, ctx, {
+      ? await (await import('./status-watch.ts')).watched(look, ctx, {
           named,
           interval: Math.max(LEAST_INTERVAL_MS, options.interval ?? DEFAULT_INTERVAL_MS),
         })
@@ -110,39 +110,4 @@ function exitStatus({ statuses }: StatusAnswer): ExitCode {
   const all = [...statuses.keys()];
   if (all.some((status) => isFailed(status) || status === 'cancelled')) return EXIT.failed;
   return all.some((status) => !isEnded(status)) ? EXIT.pending : EXIT.ok;
-}
-
-/** Looks again and again; shows each look on a terminal and each change elsewhere. Returns the last look. */
-async function watched(
-  look: () => Promise<StatusAnswer>,
-  ctx: CommandContext,
-  { named, interval }: { named: boolean; interval: number },
-): Promise<StatusAnswer> {
-  const { ui, clock, interrupt } = ctx;
-  const { jobRow, statusPage } = await import('./status-view.ts');
-  const { jobJson } = await import('./job-view.ts');
-  const view = ui.startWatch();
-  const shown = new Map<string, string>();
-  try {
-    for (;;) {
-      const answer = await look();
-      await view?.draw((page) => statusPage(page, answer, ui, { jobsOnly: named }));
-      for (const job of [...answer.jobs].reverse()) {
-        const state = `${job.status} ${jobWord(job, answer.around)}`;
-        if (shown.get(job.job_id) === state) continue;
-        shown.set(job.job_id, state);
-        ui.event('stage', jobJson(job, answer.around));
-        if (view === null)
-          await ui.record(jobRow(job, answer), (page) =>
-            page.status(jobWord(job, answer.around), `${shortId(job.job_id)}  ${job.status}  `, job.filename ?? ''),
-          );
-      }
-      const ended = named && [...answer.statuses.keys()].every(isEnded);
-      if (ended || interrupt.stopping.aborted) return answer;
-      await clock.sleep(interval, interrupt.stopping).catch(() => {});
-      if (interrupt.stopping.aborted) return answer;
-    }
-  } finally {
-    view?.close();
-  }
 }

@@ -2,14 +2,12 @@
 import { EXIT } from '../../base/error-codes.ts';
 import { shortId } from '../../base/ids.ts';
 import { isEnded, isFailed, STEPS } from '../../domain/job-state.ts';
-import type { World } from '../../world.ts';
 import { type CommandContext, type CommandResult, defineCommand, type ExitCode } from '../command.ts';
 import type { TracedJob, TraceRequest } from './trace-answer.ts';
 
 /** Jobs of a run that are told in full. */
 const JOBS_OF_RUN = 5;
 const DEFAULT_LIMIT = 200;
-const FOLLOW_MS = 500;
 
 export const traceCommand = defineCommand({
   name: 'trace',
@@ -52,7 +50,10 @@ export const traceCommand = defineCommand({
     const jobIds = match.kind === 'run' ? [...newestFirst].reverse() : newestFirst;
     const told = match.kind === 'run' && !options.follow ? jobIds.slice(0, JOBS_OF_RUN) : jobIds.slice(0, 1);
     const request: TraceRequest = { stage: options.stage, limit: options.limit ?? DEFAULT_LIMIT };
-    const followed = options.follow && told[0] !== undefined ? await follow(world, told[0], request, ctx) : undefined;
+    const followed =
+      options.follow && told[0] !== undefined
+        ? await (await import('./trace-follow.ts')).follow(world, told[0], request, ctx)
+        : undefined;
     const traced =
       followed === undefined ? await Promise.all(told.map((id) => tracedJob(world, id, request))) : [followed];
     return answer(
@@ -127,45 +128,4 @@ const EMPTY = {
 function outcome({ job: { status } }: TracedJob): ExitCode {
   if (!isEnded(status)) return EXIT.pending;
   return status === 'complete' || status === 'duplicate' ? EXIT.ok : EXIT.failed;
-}
-
-/** Shows each row when it is settled, until the job has ended or is interrupted. Returns how it stands then. */
-async function follow(
-  world: World,
-  jobId: string,
-  request: TraceRequest,
-  { ui, clock, interrupt }: CommandContext,
-): Promise<TracedJob | undefined> {
-  const [{ isSettled, spanJson, tracedJob }, view] = await Promise.all([
-    import('./trace-answer.ts'),
-    import('./trace-view.ts'),
-  ]);
-  let shown = 0;
-  let headed = false;
-  let warned = false;
-  for (;;) {
-    // All rows: with a limit they would shift under the count of those that are shown.
-    const traced = await tracedJob(world, jobId, { ...request, limit: Number.MAX_SAFE_INTEGER });
-    if (traced === undefined) return undefined;
-    if (!headed) ui.note((page) => view.traceHeader(page, traced, ui));
-    headed = true;
-    const ended = isEnded(traced.job.status);
-    for (const row of traced.rows.slice(shown)) {
-      if (!ended && !isSettled(row)) break;
-      shown += 1;
-      if (row.kind === 'span')
-        ui.event('stage', {
-          job_id: jobId,
-          correlation_id: traced.job.correlation_id,
-          ...spanJson(row.span, traced.tries),
-        });
-      await ui.record(view.rowForPipe(row, traced), (page) => view.followLine(page, row, traced));
-    }
-    if (ended || interrupt.stopping.aborted) return traced;
-    if (!warned && traced.job.lease_owner === null && traced.job.park_reason === null) {
-      warned = true;
-      ui.note((page) => page.line('waiting for a worker; if none is running: tvdb run'));
-    }
-    await clock.sleep(FOLLOW_MS, interrupt.stopping).catch(() => {});
-  }
 }

@@ -1,4 +1,7 @@
-/** Checks of the places on disk. Rights and names only: the store's files are never opened here, because closing a second handle would drop the locks of SQLite. */
+/**
+ * Checks of the places on disk. Rights and names only: the files of the store are never opened here, because closing a
+ * second handle drops the locks of SQLite.
+ */
 import { chmod, lstat, mkdtemp, rm, rmdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openEntries } from '../../storage/inventory.ts';
