@@ -17,5 +17,5 @@ export const PRODUCT: Product = {
   commands: COMMANDS,
   loadConfig: async (options) => (await import('../config/load.ts')).loadConfig(options),
   openWorld: async (config, deps) => (await import('../world.ts')).openWorld(config, deps),
-  completeIds: async () => [],
+  completeIds: async (prefix, config) => (await import('./complete-ids.ts')).completeIds(prefix, config),
 };

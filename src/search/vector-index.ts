@@ -1,6 +1,6 @@
 /** The searchable vectors: rows go in and out together with their sign bits, inside the transaction of the caller. */
-import { decodeVector, signBits } from '../domain/vector.ts';
 import type { Origin } from '../domain/service-mode.ts';
+import { decodeVector, signBits } from '../domain/vector.ts';
 import type { Db, Trx } from '../store/open.ts';
 
 /** Rows of one INSERT: 100 rows carry 600 kB, and the statement text is the same for all full slices. */

@@ -13,6 +13,7 @@ import { openStore, type Store } from '../../src/store/open.ts';
 import { endRun, startRun } from '../../src/store/runs.ts';
 import type { JobRow } from '../../src/store/schema.ts';
 import { openWorld, type World } from '../../src/world.ts';
+import type { VirtualClock } from '../setup/virtual-clock.ts';
 
 export const FIXTURES = fileURLToPath(new URL('../../fixtures/documents/', import.meta.url));
 
@@ -77,6 +78,14 @@ export async function loadedModules(home: string, args: readonly string[]): Prom
   let stderr = '';
   for await (const part of child.stderr) stderr += part;
   return stderr;
+}
+
+/** Lets a command that sleeps again and again live through `steps` of its sleeps, each time waiting until it does sleep. */
+export async function livesThrough(clock: VirtualClock, steps: number, ms: number): Promise<void> {
+  for (let step = 0; step < steps; step += 1) {
+    while (clock.sleepers === 0) await new Promise((next) => setImmediate(next));
+    await clock.advance(ms);
+  }
 }
 
 export interface SeedOptions {

@@ -11,7 +11,7 @@ import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { loadedModules, makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
+import { livesThrough, loadedModules, makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 12);
 const clockAt = () => virtualClock(NOW);
@@ -280,11 +280,11 @@ describe('--watch', () => {
       tty: true,
       clock,
     });
-    await clock.advance(3_000);
+    await livesThrough(clock, 3, 1_000);
     const store = openStore({ home: join(home, 'data', 'tvdb') });
     await store.db.updateTable('upload_jobs').set({ status: 'complete' }).execute();
     await store.close();
-    await clock.advance(1_000);
+    await livesThrough(clock, 1, 1_000);
     const { stdout, code } = await running;
     expect(code).toBe(0);
     const [watched = '', after = ''] = stdout.split('\x1b[?1049l');
@@ -299,7 +299,7 @@ describe('--watch', () => {
     const clock = clockAt();
     const signals = new EventEmitter();
     const running = runTvdb(['status', '--watch'], { home, tty: true, clock, signals });
-    await clock.advance(5_000);
+    await livesThrough(clock, 2, 2_000);
     signals.emit('SIGINT', 'SIGINT');
     const { stdout, code } = await running;
     expect(code).toBe(130);
@@ -309,9 +309,9 @@ describe('--watch', () => {
   it('is one event for each change with --ndjson, one row in a pipe', async () => {
     const { home, ids } = await homeWith({ status: 'parsed' });
     const finish = async (clock: ReturnType<typeof virtualClock>) => {
-      await clock.advance(4_000);
+      await livesThrough(clock, 2, 2_000);
       await storeAt(home, (store) => store.db.updateTable('upload_jobs').set({ status: 'complete' }).execute());
-      await clock.advance(2_000);
+      await livesThrough(clock, 1, 2_000);
     };
     const clock = clockAt();
     const events = runTvdb(['status', ids[0] ?? '', '-w', '--ndjson'], { home, clock });

@@ -13,7 +13,7 @@ import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
+import { livesThrough, makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const START = Date.UTC(2026, 10, 23, 12);
 
@@ -372,7 +372,7 @@ describe('--follow', () => {
         if (stream === 'stdout') seen += text;
       },
     });
-    await clock.advance(2_000);
+    await livesThrough(clock, 4, 500);
     expect(
       seen
         .trimEnd()
@@ -393,7 +393,7 @@ describe('--follow', () => {
       ]);
       await store.db.updateTable('upload_jobs').set({ status: 'failed_chunking' }).execute();
     });
-    await clock.advance(1_000);
+    await livesThrough(clock, 1, 500);
     const { code, stdout, stderr } = await running;
     expect(code).toBe(1);
     expect(
@@ -414,7 +414,7 @@ describe('--follow', () => {
     const clock = virtualClock(START);
     const signals = new EventEmitter();
     const running = runTvdb(['trace', job.job_id, '-f'], { home, clock, signals });
-    await clock.advance(3_000);
+    await livesThrough(clock, 3, 500);
     signals.emit('SIGINT', 'SIGINT');
     expect((await running).code).toBe(130);
   });

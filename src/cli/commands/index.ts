@@ -5,6 +5,7 @@ import { complete, completion } from './completion.ts';
 import { configGroup, configListCommand } from './config-list.ts';
 import { costsCommand } from './costs.ts';
 import { deleteCommand } from './delete.ts';
+import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
 import { help } from './help.ts';
 import { modeCommand } from './mode.ts';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   configGroup,
   configListCommand,
   deleteCommand,
+  doctorCommand,
   help,
   completion,
   complete,

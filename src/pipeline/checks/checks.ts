@@ -1,0 +1,42 @@
+/** The function behind each row of the catalogue. */
+import type { CheckId } from './catalogue.ts';
+import { type Check, skipped } from './check.ts';
+import * as configuration from './configuration.ts';
+import * as content from './content.ts';
+import * as paths from './paths.ts';
+import * as runtime from './runtime.ts';
+import * as store from './store.ts';
+
+/** The real services come with a later version; until then there is nothing to ask and nothing is claimed. */
+const notBuilt: Check = async ({ offline }) => skipped(offline ? '--offline' : 'the real service is not built into this version');
+
+export const RUN: Readonly<Record<CheckId, Check>> = {
+  node: runtime.node,
+  tvdb: runtime.tvdb,
+  sqlite: runtime.sqlite,
+  'vector-search': runtime.vectorSearch,
+  'pdf-reader': runtime.pdfReader,
+  config: configuration.config,
+  'env-files': configuration.envFiles,
+  'env-shadow': configuration.envShadow,
+  keys: configuration.keys,
+  home: paths.home,
+  'file-modes': paths.fileModes,
+  'file-system': paths.fileSystem,
+  'disk-space': paths.diskSpace,
+  'temp-files': paths.tempFiles,
+  store: store.store,
+  pragmas: store.pragmas,
+  'quick-check': store.quickCheck,
+  integrity: store.integrity,
+  'foreign-keys': store.foreignKeys,
+  leases: store.leases,
+  'raw-files': content.rawFiles,
+  'parsed-files': content.parsedFiles,
+  content: content.content,
+  buffers: content.buffers,
+  'orphan-files': content.orphanFiles,
+  workers: store.workers,
+  llamaparse: notBuilt,
+  openai: notBuilt,
+};
