@@ -55,7 +55,11 @@ export default defineConfig({
     codeSplitting: {
       groups: [
         { name: 'start', test: (id) => atStart.has(id) || /[\\/]commander[\\/]/.test(id), priority: 2 },
-        { name: 'store', test: (id) => withStore.has(id) || /[\\/](kysely|src[\\/](store|config))[\\/]/.test(id), priority: 1 },
+        {
+          name: 'store',
+          test: (id) => withStore.has(id) || /[\\/](kysely|src[\\/](store|config))[\\/]/.test(id),
+          priority: 1,
+        },
       ],
     },
   },

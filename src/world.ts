@@ -76,7 +76,9 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
     });
     const router = buildRouter(config, { clock, random, pool });
     const userId = settings.TVDB_USER_ID ?? (await localUserId(store, ids.uuid()));
-    const inspector: Pick<PdfPool, 'inspect'> = { inspect: async (path, signal) => (await pool()).inspect(path, signal) };
+    const inspector: Pick<PdfPool, 'inspect'> = {
+      inspect: async (path, signal) => (await pool()).inspect(path, signal),
+    };
     const pipeline: UploadDeps = { store, storage, router, settings, clock, ids, random, log, userId, inspector };
     return { config, clock, ids, log, store, storage, router, userId, concurrency, pipeline, close };
   } catch (error) {
@@ -85,7 +87,10 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
   }
 }
 
-function buildRouter({ settings }: Config, { clock, random, pool }: Pick<WorldDeps, 'clock' | 'random'> & { pool: () => Promise<PdfPool> }): Router {
+function buildRouter(
+  { settings }: Config,
+  { clock, random, pool }: Pick<WorldDeps, 'clock' | 'random'> & { pool: () => Promise<PdfPool> },
+): Router {
   return createRouter({
     keys: { llamaparse: settings.LLAMAPARSE_API_KEY ?? settings.LLAMA_CLOUD_API_KEY, openai: settings.OPENAI_API_KEY },
     parse: {

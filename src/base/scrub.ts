@@ -23,7 +23,9 @@ function encodings(secret: string): string[] {
   const base64 = [0, 1, 2].map((shift) => {
     // A secret inside a longer base64 text starts at one of three bit offsets; the outer characters also carry bits of
     // its neighbours and are left out of the match.
-    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64').replace(/=+$/, '');
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
     return text.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + bytes.length) * 8) / 6));
   });
   const urlSafe = base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'));

@@ -1,6 +1,7 @@
 /** The parts chunks are packed from: whole blocks, and parts of blocks that are too long for one chunk. */
-import type { Block, Range } from './markdown-blocks.ts';
+
 import type { PageStart } from './markdown.ts';
+import type { Block, Range } from './markdown-blocks.ts';
 import { type Count, type Piece, splitText, tokensWithin } from './split-text.ts';
 import { insidePair } from './tokens.ts';
 

@@ -2,8 +2,8 @@
 import { type ChunkOptions, checkedChunkOptions, DEFAULT_CHUNK_OPTIONS } from './chunk-options.ts';
 import { packChunks } from './chunk-packer.ts';
 import { UnitCutter } from './chunk-units.ts';
-import { blocksOf } from './markdown-blocks.ts';
 import type { PageStart } from './markdown.ts';
+import { blocksOf } from './markdown-blocks.ts';
 import type { Tokenizer } from './tokens.ts';
 
 export interface Chunk {

@@ -100,10 +100,19 @@ export const JOB_STATUSES = Object.keys(MOVES) as JobStatus[];
 /** Statuses a new job may have. */
 export const INITIAL_STATUSES = ['uploaded', 'duplicate'] as const satisfies readonly JobStatus[];
 
-export const FAILED_STATUSES = ['failed_parse', 'failed_chunking', 'failed_embedding'] as const satisfies readonly JobStatus[];
+export const FAILED_STATUSES = [
+  'failed_parse',
+  'failed_chunking',
+  'failed_embedding',
+] as const satisfies readonly JobStatus[];
 
 /** Statuses nothing leaves by itself: absorbing ones and failures. */
-export const ENDED_STATUSES = ['complete', 'duplicate', 'cancelled', ...FAILED_STATUSES] as const satisfies readonly JobStatus[];
+export const ENDED_STATUSES = [
+  'complete',
+  'duplicate',
+  'cancelled',
+  ...FAILED_STATUSES,
+] as const satisfies readonly JobStatus[];
 
 export type FailedStatus = (typeof FAILED_STATUSES)[number];
 export type EndedStatus = (typeof ENDED_STATUSES)[number];

@@ -36,7 +36,8 @@ export interface RouteQuestion {
  */
 export function choose({ mode, override, keyPresent, realAvailable }: RouteQuestion): Route {
   const wanted = override ?? mode;
-  if (wanted === 'mock') return { use: 'mock', why: override === undefined ? 'mode_mock' : 'override', fallback: false };
+  if (wanted === 'mock')
+    return { use: 'mock', why: override === undefined ? 'mode_mock' : 'override', fallback: false };
   if (!keyPresent) {
     return wanted === 'hybrid'
       ? { use: 'mock', why: 'key_missing', fallback: true }

@@ -27,7 +27,12 @@ export interface Cancelled {
  * the job in hand fails. A parse that runs is then stopped at its service if it can be; a service that cannot be asked
  * changes nothing about the cancelled job. `undefined` for an unknown id.
  */
-export async function cancelJob(deps: PipelineDeps, jobId: string, onEvent: OnEvent, abort: AbortSignal): Promise<Cancelled | undefined> {
+export async function cancelJob(
+  deps: PipelineDeps,
+  jobId: string,
+  onEvent: OnEvent,
+  abort: AbortSignal,
+): Promise<Cancelled | undefined> {
   const stopped = await deps.store.write((trx) => stopJob(trx, deps, jobId));
   if (stopped === undefined) return undefined;
   const { job, outcome, event, attempt } = stopped;
@@ -72,12 +77,22 @@ export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: str
 }
 
 /** Stops a parse at its service as far as that is possible; what goes wrong is logged, the job is cancelled already. */
-export async function stopParse(attempt: AttemptRow, job: JobRow, { router, log }: PipelineDeps, abort: AbortSignal): Promise<void> {
+export async function stopParse(
+  attempt: AttemptRow,
+  job: JobRow,
+  { router, log }: PipelineDeps,
+  abort: AbortSignal,
+): Promise<void> {
   try {
     const service = await router.parseService(attempt.origin);
-    const remoteIds = attempt.remote_id === null ? await service.findByAttempt(attempt.attempt_id, abort) : [attempt.remote_id];
+    const remoteIds =
+      attempt.remote_id === null ? await service.findByAttempt(attempt.attempt_id, abort) : [attempt.remote_id];
     for (const remoteId of remoteIds) await service.cancel(remoteId, abort);
   } catch (error) {
-    log('warn', 'a parse could not be stopped', { correlation_id: job.correlation_id, job_id: job.job_id, error: String(error) });
+    log('warn', 'a parse could not be stopped', {
+      correlation_id: job.correlation_id,
+      job_id: job.job_id,
+      error: String(error),
+    });
   }
 }

@@ -1,10 +1,11 @@
 /** `parse_validated` and `chunking`: cuts the markdown into chunks and fills the job's buffer. */
+
+import { chunkId } from '../base/derived-ids.ts';
 import { TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { sha256 } from '../base/hash.ts';
-import { chunkId } from '../base/derived-ids.ts';
 import type { Settings } from '../config/variables.ts';
-import { type Chunk, CHUNKER_NAME, type ChunkOptions, chunkerVersion, chunks as chunksOf } from '../domain/chunker.ts';
+import { CHUNKER_NAME, type Chunk, type ChunkOptions, chunkerVersion, chunks as chunksOf } from '../domain/chunker.ts';
 import { loadTokenizer } from '../domain/tokens.ts';
 import { putChunkBuffer } from '../store/chunks.ts';
 import { pageStartsOf, parseById } from '../store/parses.ts';
@@ -32,7 +33,8 @@ export const startChunking: Stage = async () => ({ kind: 'move', to: 'chunking',
 
 export const chunkMarkdown: Stage = async (job, { store, settings }) => {
   const parse = job.parse_id === null ? undefined : await parseById(store.db, job.parse_id);
-  if (parse?.markdown == null) throw new TvdbError('E416', { message: 'The validated markdown of this document is gone' });
+  if (parse?.markdown == null)
+    throw new TvdbError('E416', { message: 'The validated markdown of this document is gone' });
   const options = chunkOptions(settings);
   const version = chunkerVersion(options);
   const tokenizer = await loadTokenizer();
@@ -54,7 +56,10 @@ export const chunkMarkdown: Stage = async (job, { store, settings }) => {
     kind: 'move',
     to: 'chunks_stored',
     event: { code: 'CHUNK_COMMITTED', data: { chunks: chunks.length, tokens, chunker: key } },
-    set: { chunks_version: key, progress: withProgress(job, { chunks_total: chunks.length, chunks_done: chunks.length }) },
+    set: {
+      chunks_version: key,
+      progress: withProgress(job, { chunks_total: chunks.length, chunks_done: chunks.length }),
+    },
     write: async (trx) => {
       await putChunkBuffer(trx, job.job_id, key, chunks);
       reach('chunk.buffering');

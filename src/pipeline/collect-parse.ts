@@ -1,5 +1,5 @@
 /** `parse_queued`: sends the committed intent once, waits for the result, stores it. */
-import { storedError, asTvdbError, TvdbError } from '../base/errors.ts';
+import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import type { ParseService } from '../services/parse/port.ts';
 import { latestAttempt, markSent, updateAttempt } from '../store/attempts.ts';
@@ -16,7 +16,8 @@ const LOOK_AGAIN_MS = 5_000;
 
 export const collectParse: Stage = async (job, context) => {
   const attempt = await latestAttempt(context.store.db, job.job_id, 'parse');
-  if (attempt === undefined || attempt.outcome === 'failed') return startOver('the last attempt ended without a result');
+  if (attempt === undefined || attempt.outcome === 'failed')
+    return startOver('the last attempt ended without a result');
   const service = await context.router.parseService(attempt.origin);
   const remoteId = attempt.remote_id ?? (await remoteIdOf(job, attempt, service, context));
   if (remoteId === null) return startOver('the attempt never reached the parser', attempt.attempt_id);
@@ -88,7 +89,12 @@ async function collect(
       throw poll.error;
     }
     if (!service.runsHere) {
-      return { kind: 'park', reason: 'awaiting_result', until: clock.now() + LOOK_AGAIN_MS, note: 'the parser is at work' };
+      return {
+        kind: 'park',
+        reason: 'awaiting_result',
+        until: clock.now() + LOOK_AGAIN_MS,
+        note: 'the parser is at work',
+      };
     }
   }
   const result = await service.fetchResult(remoteId, abort);
@@ -131,5 +137,7 @@ function startOver(why: string, attemptId?: string): Outcome {
 
 async function failAttempt(attemptId: string, error: unknown, { record }: StageContext): Promise<void> {
   const known = error instanceof TvdbError ? error : asTvdbError(error);
-  await record((trx) => updateAttempt(trx, attemptId, { outcome: 'failed', error: JSON.stringify(storedError(known)) }));
+  await record((trx) =>
+    updateAttempt(trx, attemptId, { outcome: 'failed', error: JSON.stringify(storedError(known)) }),
+  );
 }

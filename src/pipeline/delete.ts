@@ -6,14 +6,15 @@
  * command again, which then finds the record and removes the files. The other order was rejected: between the two steps
  * the text would still be searchable while the command had already destroyed its source.
  */
-import { isEnded } from '../domain/job-state.ts';
+
 import { TvdbError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
+import { isEnded } from '../domain/job-state.ts';
 import { storageUri } from '../storage/local.ts';
 import { documentById, eraseDocument } from '../store/documents.ts';
 import { appendEvent } from '../store/events.ts';
-import { forgetTags } from '../store/jobs/forget.ts';
 import { jobsOfDocument } from '../store/jobs/find.ts';
+import { forgetTags } from '../store/jobs/forget.ts';
 import type { Trx } from '../store/open.ts';
 import { overwriteDeleted } from '../store/purge.ts';
 import type { JobEventRow, JobRow } from '../store/schema.ts';
@@ -38,7 +39,12 @@ export interface Deleted {
  *
  * What was deleted can still be carved out of the database file until `purgeRemains` ran; call it once after all.
  */
-export async function deleteDocument(deps: PipelineDeps, documentId: string, onEvent: OnEvent, abort: AbortSignal): Promise<Deleted | undefined> {
+export async function deleteDocument(
+  deps: PipelineDeps,
+  documentId: string,
+  onEvent: OnEvent,
+  abort: AbortSignal,
+): Promise<Deleted | undefined> {
   const { store } = deps;
   overwriteDeleted(store);
   const erased = await store.write((trx) => erase(trx, deps, documentId));
@@ -76,7 +82,8 @@ async function erase(trx: Trx, deps: PipelineDeps, documentId: string): Promise<
   }
   const removed = await eraseDocument(trx, documentId);
   await forgetTags(trx, documentId);
-  const event = document === undefined || newest === undefined ? undefined : await recordDeletion(trx, deps, newest, removed);
+  const event =
+    document === undefined || newest === undefined ? undefined : await recordDeletion(trx, deps, newest, removed);
   const state = document === undefined ? 'already_deleted' : 'deleted';
   return {
     deleted: { documentId, state, ...removed, cancelled: stopped.map(({ job }) => job) },
@@ -88,12 +95,22 @@ async function erase(trx: Trx, deps: PipelineDeps, documentId: string): Promise<
   };
 }
 
-async function recordDeletion(trx: Trx, { clock, ids }: PipelineDeps, subject: JobRow, removed: Record<string, number>): Promise<JobEventRow> {
+async function recordDeletion(
+  trx: Trx,
+  { clock, ids }: PipelineDeps,
+  subject: JobRow,
+  removed: Record<string, number>,
+): Promise<JobEventRow> {
   return appendEvent(trx, { code: 'DOCUMENT_DELETED', eventId: ids.uuid(), at: clock.now(), subject, data: removed });
 }
 
 /** The markdown is looked for whether or not a job recorded it: one that was stopped at its last step may have written it. */
-async function removeFiles({ storage }: PipelineDeps, documentId: string, rawPath: string, userId: string): Promise<void> {
+async function removeFiles(
+  { storage }: PipelineDeps,
+  documentId: string,
+  rawPath: string,
+  userId: string,
+): Promise<void> {
   const parsed = storageUri({ bucket: 'parsed', userId, documentId, ext: 'md' });
   try {
     for (const uri of [rawPath, parsed]) await storage.remove(uri);

@@ -37,7 +37,10 @@ export const continueEmbedding: Stage = async (job, context) => {
     if (context.stopping.aborted) return { kind: 'yield' };
     const { write, event } = await sendBatch(job, batch, service, context);
     done += batch.length;
-    await context.record(write, { event, set: { progress: withProgress(job, { embeds_done: Math.min(done, total) }) } });
+    await context.record(write, {
+      event,
+      set: { progress: withProgress(job, { embeds_done: Math.min(done, total) }) },
+    });
   }
   return {
     kind: 'move',
@@ -55,7 +58,11 @@ async function serviceOf(job: JobRow, { router }: StageContext): Promise<EmbedSe
   return service;
 }
 
-async function nextBatch(job: JobRow, service: EmbedService, { store, settings }: StageContext): Promise<BufferedChunk[]> {
+async function nextBatch(
+  job: JobRow,
+  service: EmbedService,
+  { store, settings }: StageContext,
+): Promise<BufferedChunk[]> {
   return chunksWithoutVector(store.db, job.job_id, service.space.name, settings.EMBED_BATCH_SIZE);
 }
 
@@ -81,7 +88,11 @@ async function sendBatch(job: JobRow, batch: readonly BufferedChunk[], service: 
   reach('embed.before_batch');
   try {
     const texts = batch.map((chunk) => chunk.text);
-    const result = await service.embed(texts, { attemptId, jobId: job.job_id, correlationId: job.correlation_id }, context.abort);
+    const result = await service.embed(
+      texts,
+      { attemptId, jobId: job.job_id, correlationId: job.correlation_id },
+      context.abort,
+    );
     const vectors = validated(batch, result, service.space.dimensions);
     reach('embed.after_batch');
     const write = async (trx: Trx) => {
@@ -96,7 +107,9 @@ async function sendBatch(job: JobRow, batch: readonly BufferedChunk[], service: 
     return { write, event };
   } catch (error) {
     const known = error instanceof TvdbError ? error : asTvdbError(error);
-    await context.record((trx) => updateAttempt(trx, attemptId, { outcome: 'failed', error: JSON.stringify(storedError(known)) }));
+    await context.record((trx) =>
+      updateAttempt(trx, attemptId, { outcome: 'failed', error: JSON.stringify(storedError(known)) }),
+    );
     throw error;
   }
 }

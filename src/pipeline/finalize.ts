@@ -46,7 +46,12 @@ export const finalize: Stage = async (job, { store, storage, ids }) => {
         spaceName: space,
         dimensions,
         documentId: document.document_id,
-        rows: vectors.map(({ chunk_id, vector, vector_sha, origin }) => ({ chunkId: chunk_id, vector, vectorSha: vector_sha, origin })),
+        rows: vectors.map(({ chunk_id, vector, vector_sha, origin }) => ({
+          chunkId: chunk_id,
+          vector,
+          vectorSha: vector_sha,
+          origin,
+        })),
       });
       await dropOrphanChunks(trx, document.document_id);
       await retire(trx, superseded, space, document.document_id);

@@ -3,7 +3,14 @@ import { asTvdbError, TvdbError } from '../base/errors.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { documentBySha, isSearchable } from '../store/documents.ts';
 import { completeJob } from '../store/jobs/find.ts';
-import { configKey, discardDocument, type StagedDocument, stageDocument, type UploadDeps, type UploadSource } from './upload.ts';
+import {
+  configKey,
+  discardDocument,
+  type StagedDocument,
+  stageDocument,
+  type UploadDeps,
+  type UploadSource,
+} from './upload.ts';
 
 /** What became of one source. */
 export type Taken =
@@ -30,7 +37,12 @@ export type IntakeSource = UploadSource | { kind: 'refused'; error: TvdbError };
  * Stages every source, in any order, and returns what became of each, in the order of the sources. Throws the reason of
  * `signal`, and whatever is no fault of a document (a full disk); no staged file is left behind then.
  */
-export async function takeIn(deps: UploadDeps, sources: readonly IntakeSource[], options: IntakeOptions, signal: AbortSignal): Promise<Taken[]> {
+export async function takeIn(
+  deps: UploadDeps,
+  sources: readonly IntakeSource[],
+  options: IntakeOptions,
+  signal: AbortSignal,
+): Promise<Taken[]> {
   const taken: Taken[] = sources.map(() => ({ state: 'untried' }));
   const failure = new AbortController();
   const both = AbortSignal.any([signal, failure.signal]);
@@ -74,7 +86,11 @@ async function takeOne(deps: UploadDeps, source: IntakeSource, signal: AbortSign
     signal.throwIfAborted();
     const code = (thrown as NodeJS.ErrnoException).code;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new TvdbError('E503', { message: 'The disk is full', why: 'a document could not be copied into the store', cause: thrown });
+      throw new TvdbError('E503', {
+        message: 'The disk is full',
+        why: 'a document could not be copied into the store',
+        cause: thrown,
+      });
     }
     const error = asTvdbError(thrown);
     if (error.category !== 'data') throw error;
@@ -103,6 +119,10 @@ export async function isDone(deps: UploadDeps, { staged }: StagedDocument, decis
   const { store, userId } = deps;
   const document = await documentBySha(store.db, userId, staged.sha256);
   if (document === undefined) return false;
-  const job = await completeJob(store.db, { userId, documentId: document.document_id, configKey: await configKey(deps, decision) });
+  const job = await completeJob(store.db, {
+    userId,
+    documentId: document.document_id,
+    configKey: await configKey(deps, decision),
+  });
   return job?.embedding_space != null && (await isSearchable(store.db, document.document_id, job.embedding_space));
 }

@@ -51,7 +51,11 @@ export interface JobOutcome {
 export async function outcomeOfJob(db: Db, jobId: string, now: number): Promise<JobOutcome | undefined> {
   const job = await jobById(db, jobId);
   if (job === undefined) return undefined;
-  const [events, attempts, document] = [await eventsOfJob(db, jobId), await attemptsOfJob(db, jobId), await documentById(db, job.document_id)];
+  const [events, attempts, document] = [
+    await eventsOfJob(db, jobId),
+    await attemptsOfJob(db, jobId),
+    await documentById(db, job.document_id),
+  ];
   const maker = (job.duplicate_of === null ? undefined : await jobById(db, job.duplicate_of)) ?? job;
   const made = progressOf(maker);
   const final = events.findLast((event) => event.code === 'FINALIZED');

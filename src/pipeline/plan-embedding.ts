@@ -8,7 +8,12 @@ import { decisionOf } from './submit-parse.ts';
 export const planEmbedding: Stage = async (job, { store, router, settings }) => {
   const route = decisionOf(job).services.openai;
   if (route.use === null) {
-    return { kind: 'park', reason: 'service_unavailable', until: null, note: `no embedding service may be used (${route.why})` };
+    return {
+      kind: 'park',
+      reason: 'service_unavailable',
+      until: null,
+      note: `no embedding service may be used (${route.why})`,
+    };
   }
   const { space, origin } = await router.embedService(route.use);
   const chunks = await bufferedChunks(store.db, job.job_id);

@@ -13,13 +13,19 @@ import type { OnEvent } from './step.ts';
  * Puts the unfinished jobs of the run `earlier` under `runId`, ready to be claimed, and returns their ids in the order they
  * were made. For a failed job whose work another job did or is doing since then, that other job is covered instead.
  */
-export async function resumeRun(deps: PipelineDeps, earlier: string, runId: string, onEvent: OnEvent): Promise<string[]> {
+export async function resumeRun(
+  deps: PipelineDeps,
+  earlier: string,
+  runId: string,
+  onEvent: OnEvent,
+): Promise<string[]> {
   const jobs = await jobsOfRun(deps.store.db, earlier);
   const covered = new Set<string>();
   for (const job of jobs.filter(({ status }) => !isEnded(status) || isFailed(status))) {
     const retried = await retryJob(deps, job.job_id, runId, onEvent);
     const outcome = retried?.outcome;
-    const elsewhere = outcome?.state === 'already_complete' || (outcome?.state === 'refused' && outcome.error.code === 'E010');
+    const elsewhere =
+      outcome?.state === 'already_complete' || (outcome?.state === 'refused' && outcome.error.code === 'E010');
     covered.add((elsewhere ? await sameWork(deps, job) : undefined) ?? job.job_id);
   }
   await deps.store.write((trx) => coverJobs(trx, runId, [...covered]));

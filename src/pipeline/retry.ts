@@ -1,7 +1,15 @@
 /** Takes up jobs that failed, or that wait for the user, at the step they stopped at. */
 import { storedError, TvdbError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
-import { type ActiveStatus, type FailedStatus, isFailed, type JobStatus, type ParkReason, retryTarget, stepOf } from '../domain/job-state.ts';
+import {
+  type ActiveStatus,
+  type FailedStatus,
+  isFailed,
+  type JobStatus,
+  type ParkReason,
+  retryTarget,
+  stepOf,
+} from '../domain/job-state.ts';
 import { documentById } from '../store/documents.ts';
 import { appendEvent } from '../store/events.ts';
 import { completeJob, jobById } from '../store/jobs/find.ts';
@@ -21,7 +29,15 @@ export type RetryOutcome =
   /** It waited for this reason and may go on at once. */
   | { state: 'woken'; reason: ParkReason }
   /** There was nothing to do. */
-  | { state: 'already_running' | 'already_queued' | 'already_waiting' | 'already_complete' | 'already_duplicate' | 'already_cancelled' }
+  | {
+      state:
+        | 'already_running'
+        | 'already_queued'
+        | 'already_waiting'
+        | 'already_complete'
+        | 'already_duplicate'
+        | 'already_cancelled';
+    }
   /** It cannot be taken up; it stays as it was. */
   | { state: 'refused'; error: TvdbError };
 
@@ -38,7 +54,12 @@ const WAKEABLE: readonly ParkReason[] = ['held_by_user', 'retry', 'service_unava
  * with E417 when the stored bytes it needs are gone, and with E010 when another live job does the same work.
  * `undefined` for an unknown id.
  */
-export async function retryJob(deps: PipelineDeps, jobId: string, runId: string, onEvent: OnEvent): Promise<Retried | undefined> {
+export async function retryJob(
+  deps: PipelineDeps,
+  jobId: string,
+  runId: string,
+  onEvent: OnEvent,
+): Promise<Retried | undefined> {
   const missing = await missingBytes(deps, jobId);
   const taken = await deps.store.write((trx) => takeUp(trx, deps, { jobId, runId, missing }));
   if (taken === undefined) return undefined;
@@ -53,7 +74,10 @@ async function missingBytes({ store, storage }: PipelineDeps, jobId: string): Pr
   if (job === undefined || !isFailed(job.status)) return null;
   const document = await documentById(store.db, job.document_id);
   if (document === undefined) {
-    return new TvdbError('E417', { message: `The document of job ${shortId(jobId)} was deleted`, facts: { job_id: jobId } });
+    return new TvdbError('E417', {
+      message: `The document of job ${shortId(jobId)} was deleted`,
+      facts: { job_id: jobId },
+    });
   }
   // Later steps work from what the store holds.
   if (retryTarget(job.status) !== 'uploaded') return null;
@@ -75,7 +99,8 @@ type Taken = Retried & { event?: JobEventRow };
 async function takeUp(trx: Trx, deps: PipelineDeps, { jobId, runId, missing }: Wish): Promise<Taken | undefined> {
   const job = await jobById(trx, jobId);
   if (job === undefined) return undefined;
-  if (isFailed(job.status)) return missing === null ? restart(trx, deps, job, job.status, runId) : refuse(trx, deps, job, missing);
+  if (isFailed(job.status))
+    return missing === null ? restart(trx, deps, job, job.status, runId) : refuse(trx, deps, job, missing);
   const idle = idleState(job);
   if (idle !== undefined) return { job, outcome: { state: idle } };
   return wake(trx, deps, job, runId);
@@ -108,7 +133,15 @@ async function restart(trx: Trx, deps: PipelineDeps, job: JobRow, was: FailedSta
   }
   const to = retryTarget(was);
   const now = deps.clock.now();
-  await moveJob(trx, { jobId: job.job_id, from: was, to, fence: job.fence, now, takeOver: true, set: { processing_completed_at: null } });
+  await moveJob(trx, {
+    jobId: job.job_id,
+    from: was,
+    to,
+    fence: job.fence,
+    now,
+    takeOver: true,
+    set: { processing_completed_at: null },
+  });
   await coverJobs(trx, runId, [job.job_id]);
   return finish(trx, deps, job, to, { by: 'user' }, { state: 'retried', was, to });
 }

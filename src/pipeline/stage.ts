@@ -35,7 +35,14 @@ export interface StageEvent {
 /** What happened. The step writes it, the move and the event in one short transaction. */
 export type Outcome =
   | { kind: 'move'; to: JobStatus; event: StageEvent; set?: JobChanges; write?: (trx: Trx) => Promise<void> }
-  | { kind: 'park'; reason: ParkReason; until: number | null; note: string; set?: JobChanges; write?: (trx: Trx) => Promise<void> }
+  | {
+      kind: 'park';
+      reason: ParkReason;
+      until: number | null;
+      note: string;
+      set?: JobChanges;
+      write?: (trx: Trx) => Promise<void>;
+    }
   | { kind: 'fail'; error: TvdbError; write?: (trx: Trx) => Promise<void> }
   /** Stopped on request between two pieces of work: the lease goes back, nothing else changes. */
   | { kind: 'yield' };
@@ -66,7 +73,14 @@ export interface Progress {
 
 /** The counts of a job; those not known yet are zero. */
 export function progressOf(job: Pick<JobRow, 'progress'>): Progress {
-  return { pages: 0, chunks_total: 0, chunks_done: 0, embeds_total: 0, embeds_done: 0, ...(JSON.parse(job.progress) as Partial<Progress>) };
+  return {
+    pages: 0,
+    chunks_total: 0,
+    chunks_done: 0,
+    embeds_total: 0,
+    embeds_done: 0,
+    ...(JSON.parse(job.progress) as Partial<Progress>),
+  };
 }
 
 /** The progress column with some counts changed. */

@@ -31,7 +31,12 @@ export interface StepResult {
  * Runs the stage of the job's status once. Failures of the stage become outcomes (retry, failure); failures of the
  * store itself are thrown, because then nothing can be recorded and the worker must stop.
  */
-export async function runStep(job: JobRow, deps: PipelineDeps, signals: StepSignals, onEvent: OnEvent): Promise<StepResult> {
+export async function runStep(
+  job: JobRow,
+  deps: PipelineDeps,
+  signals: StepSignals,
+  onEvent: OnEvent,
+): Promise<StepResult> {
   const status = job.status;
   if (isEnded(status)) return { state: 'off', job };
   const started = deps.clock.monotonic();
@@ -106,13 +111,25 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
       await releaseJob(trx, held);
     } else if (outcome.kind === 'park') {
       await outcome.write?.(trx);
-      await parkJob(trx, { ...held, status, reason: outcome.reason, until: outcome.until, note: outcome.note, set: outcome.set ?? {} });
+      await parkJob(trx, {
+        ...held,
+        status,
+        reason: outcome.reason,
+        until: outcome.until,
+        note: outcome.note,
+        set: outcome.set ?? {},
+      });
       events.push(await event(trx, parkEvent(outcome.reason, outcome.note, outcome.until), status));
     } else if (outcome.kind === 'fail') {
       await outcome.write?.(trx);
       const to = failureOf(status);
       const stored = storedError(outcome.error);
-      await moveJob(trx, { ...held, from: status, to, set: { last_error: JSON.stringify(stored), processing_completed_at: held.now } });
+      await moveJob(trx, {
+        ...held,
+        from: status,
+        to,
+        set: { last_error: JSON.stringify(stored), processing_completed_at: held.now },
+      });
       events.push(await event(trx, { code: 'FAILED', severity: 'error', data: { error: stored } }, to));
     } else {
       await moveJob(trx, { ...held, from: status, to: outcome.to, set: outcome.set ?? {} });
@@ -138,7 +155,15 @@ function recorder(job: JobRow, status: ActiveStatus, deps: PipelineDeps, notify:
       await updateHeldJob(trx, { jobId: job.job_id, status, fence: job.fence, now, set: set ?? {} });
       await write(trx);
       if (event === undefined) return null;
-      return appendEvent(trx, { ...event, eventId: ids.uuid(), at: now, subject: job, from: status, to: status, stage: stepOf(status) });
+      return appendEvent(trx, {
+        ...event,
+        eventId: ids.uuid(),
+        at: now,
+        subject: job,
+        from: status,
+        to: status,
+        stage: stepOf(status),
+      });
     });
     if (row !== null) notify(row, set === undefined ? job : { ...job, ...(set as Partial<JobRow>) });
   };

@@ -1,8 +1,9 @@
 /** `uploaded`: chooses the parser, commits the intent to parse, moves on. Nothing has left this machine after it. */
-import { canonicalJson, sha256 } from '../base/hash.ts';
+
 import { parseId } from '../base/derived-ids.ts';
-import { reach } from '../base/fault.ts';
 import { TvdbError } from '../base/errors.ts';
+import { reach } from '../base/fault.ts';
+import { canonicalJson, sha256 } from '../base/hash.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { insertIntent } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
@@ -27,7 +28,12 @@ export const submitParse: Stage = async (job, context) => {
   const { router, ids, clock } = context;
   const route = decisionOf(job).services.llamaparse;
   if (route.use === null) {
-    return { kind: 'park', reason: 'service_unavailable', until: null, note: `no parse service may be used (${route.why})` };
+    return {
+      kind: 'park',
+      reason: 'service_unavailable',
+      until: null,
+      note: `no parse service may be used (${route.why})`,
+    };
   }
   const service = await router.parseService(route.use);
   const document = await storedDocument(job, context);
@@ -40,7 +46,12 @@ export const submitParse: Stage = async (job, context) => {
     event: {
       code: 'PARSE_INTENT',
       attemptId,
-      data: { parser: service.parserName, version: service.parserVersion, origin: service.origin, pages: document.pages },
+      data: {
+        parser: service.parserName,
+        version: service.parserVersion,
+        origin: service.origin,
+        pages: document.pages,
+      },
     },
     set: {
       parse_id: parseId(document.document_id, service.parserName, service.parserVersion),

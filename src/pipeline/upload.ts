@@ -10,6 +10,7 @@ import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
 import { displayName } from '../domain/file-name.ts';
 import { sniff } from '../domain/file-type.ts';
+import type { ServiceMode } from '../domain/service-mode.ts';
 import type { PdfPool } from '../services/pdf/pool.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { discard, type StagedFile, stageFile, stageStream } from '../storage/intake.ts';
@@ -20,7 +21,6 @@ import { completeJob } from '../store/jobs/find.ts';
 import { insertJob } from '../store/jobs/insert.ts';
 import type { Trx } from '../store/open.ts';
 import type { DocumentRow, JobRow, NewJob } from '../store/schema.ts';
-import type { ServiceMode } from '../domain/service-mode.ts';
 import { chunkerKey, chunkOptions } from './chunk.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
@@ -32,7 +32,7 @@ export interface UploadDeps extends PipelineDeps {
 }
 
 export type UploadSource =
-  | { kind: 'file'; /** Absolute path. */ path: string }
+  | { kind: 'file' /** Absolute path. */; path: string }
   | { kind: 'stream'; stream: AsyncIterable<Buffer>; filename: string };
 
 /** A document that passed every check and waits in a temp file. */
@@ -66,7 +66,11 @@ export interface Accepted {
 /**
  * Reads and checks one document. Throws E402–E415 (see `base/error-codes.ts`) and leaves nothing behind then.
  */
-export async function stageDocument(deps: UploadDeps, source: UploadSource, signal: AbortSignal): Promise<StagedDocument> {
+export async function stageDocument(
+  deps: UploadDeps,
+  source: UploadSource,
+  signal: AbortSignal,
+): Promise<StagedDocument> {
   const { storage, settings, ids } = deps;
   const limits = { maxBytes: settings.MAX_FILE_MB * 1_000_000 };
   const name = source.kind === 'file' ? source.path : source.filename;
@@ -181,13 +185,22 @@ function newDocument({ ids, clock, userId }: UploadDeps, staged: StagedDocument)
   };
 }
 
-async function makeJob(trx: Trx, deps: UploadDeps, document: DocumentRow, key: string, now: number, options: AcceptOptions) {
+async function makeJob(
+  trx: Trx,
+  deps: UploadDeps,
+  document: DocumentRow,
+  key: string,
+  now: number,
+  options: AcceptOptions,
+) {
   const { ids } = deps;
   const earlier = options.force
     ? undefined
     : await completeJob(trx, { userId: document.user_id, documentId: document.document_id, configKey: key });
   const duplicate =
-    earlier?.embedding_space != null && (await isSearchable(trx, document.document_id, earlier.embedding_space)) ? earlier : undefined;
+    earlier?.embedding_space != null && (await isSearchable(trx, document.document_id, earlier.embedding_space))
+      ? earlier
+      : undefined;
   const { job, attached } = await insertJob(trx, newJob(deps, document, key, now, options, duplicate));
   const base = { at: now, subject: { ...job, run_id: options.runId }, stage: 'upload' };
   if (attached) {
@@ -196,12 +209,24 @@ async function makeJob(trx: Trx, deps: UploadDeps, document: DocumentRow, key: s
   }
   if (duplicate !== undefined) {
     const data = { duplicate_of: duplicate.job_id };
-    const event = await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'UPLOAD_DEDUP_HIT', to: 'duplicate', data });
+    const event = await appendEvent(trx, {
+      ...base,
+      eventId: ids.uuid(),
+      code: 'UPLOAD_DEDUP_HIT',
+      to: 'duplicate',
+      data,
+    });
     return { state: 'duplicate' as const, job, events: [event] };
   }
   const { pages, bytes_len: bytes, file_sha256 } = document;
   const events = [
-    await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'UPLOAD_ACCEPTED', to: 'uploaded', data: { pages, bytes, sha256: file_sha256 } }),
+    await appendEvent(trx, {
+      ...base,
+      eventId: ids.uuid(),
+      code: 'UPLOAD_ACCEPTED',
+      to: 'uploaded',
+      data: { pages, bytes, sha256: file_sha256 },
+    }),
     await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'ROUTE_DECIDED', data: { ...options.decision } }),
   ];
   for (const [service, route] of Object.entries(options.decision.services)) {

@@ -87,7 +87,12 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
 async function claim(deps: PipelineDeps, owner: string, { scope, onEvent }: WorkOptions): Promise<JobRow | null> {
   const { store, clock, ids, settings } = deps;
   const claimed = await store.write(async (trx) => {
-    const job = await claimJob(trx, { owner, now: clock.now(), leaseMs: settings.LEASE_DURATION, ...(scope ? { scope } : {}) });
+    const job = await claimJob(trx, {
+      owner,
+      now: clock.now(),
+      leaseMs: settings.LEASE_DURATION,
+      ...(scope ? { scope } : {}),
+    });
     if (job === null) return null;
     const again = job.retry_count > 0 || job.recoveries > 0;
     const event = again
@@ -110,7 +115,13 @@ async function claim(deps: PipelineDeps, owner: string, { scope, onEvent }: Work
 }
 
 /** Steps one job until it leaves this worker's hands. */
-async function drive(job: JobRow, deps: PipelineDeps, owner: string, signals: StepSignals, onEvent: OnEvent): Promise<void> {
+async function drive(
+  job: JobRow,
+  deps: PipelineDeps,
+  owner: string,
+  signals: StepSignals,
+  onEvent: OnEvent,
+): Promise<void> {
   let current = job;
   while (!isEnded(current.status)) {
     if (signals.abort.aborted || signals.stopping.aborted) {
@@ -136,11 +147,15 @@ function nextLook(left: Outlook, { clock, settings }: PipelineDeps): number {
 }
 
 /** Waits for time to pass, a job to leave, or a signal, whichever is first. */
-async function pause(ms: number, active: Set<Promise<void>>, { clock }: PipelineDeps, signals: StepSignals): Promise<void> {
+async function pause(
+  ms: number,
+  active: Set<Promise<void>>,
+  { clock }: PipelineDeps,
+  signals: StepSignals,
+): Promise<void> {
   const wake = new AbortController();
   const signal = AbortSignal.any([wake.signal, signals.abort, signals.stopping]);
   const sleeping = clock.sleep(ms, signal).catch(() => {});
   await Promise.race([sleeping, ...active]);
   wake.abort();
 }
-

@@ -1,6 +1,13 @@
 /** Which provider serves a job: decides by the pure rule of `domain/service-mode.ts` and hands out the service. */
 import { TvdbError } from '../base/errors.ts';
-import { choose, type Origin, type Route, SERVICES, type ServiceMode, type ServiceName } from '../domain/service-mode.ts';
+import {
+  choose,
+  type Origin,
+  type Route,
+  SERVICES,
+  type ServiceMode,
+  type ServiceName,
+} from '../domain/service-mode.ts';
 import type { EmbedService } from './embed/port.ts';
 import type { ParseService } from './parse/port.ts';
 
@@ -43,7 +50,9 @@ export function createRouter({ keys, parse, embed }: RouterOptions) {
     const wanted = route('openai');
     // A mock-parsed document is embedded in the mock space: real vectors of made-up text would be paid for nothing.
     const openai: Route =
-      llamaparse.use === 'mock' && wanted.use === 'real' ? { ...wanted, use: 'mock', fallback: mode === 'hybrid' } : wanted;
+      llamaparse.use === 'mock' && wanted.use === 'real'
+        ? { ...wanted, use: 'mock', fallback: mode === 'hybrid' }
+        : wanted;
     return { mode, services: { llamaparse, openai } };
   };
 
@@ -82,8 +91,13 @@ export function createRouter({ keys, parse, embed }: RouterOptions) {
   };
 }
 
-async function provider<T>(providers: Partial<Record<Origin, () => Promise<T>>>, origin: Origin, kind: string): Promise<T> {
+async function provider<T>(
+  providers: Partial<Record<Origin, () => Promise<T>>>,
+  origin: Origin,
+  kind: string,
+): Promise<T> {
   const make = providers[origin];
-  if (make === undefined) throw new TvdbError('E102', { message: `There is no ${origin} ${kind} service in this version` });
+  if (make === undefined)
+    throw new TvdbError('E102', { message: `There is no ${origin} ${kind} service in this version` });
   return make();
 }

@@ -29,7 +29,12 @@ export interface IntakeLimits {
  * Throws E403 empty, E406 too large, E409 unreadable, E410 vanished, E411 changed while read, E412 a directory,
  * E413 a FIFO, device or socket; nothing is left behind then.
  */
-export async function stageFile(storage: Storage, path: string, tempName: string, limits: IntakeLimits): Promise<StagedFile> {
+export async function stageFile(
+  storage: Storage,
+  path: string,
+  tempName: string,
+  limits: IntakeLimits,
+): Promise<StagedFile> {
   const source = await openSource(path);
   try {
     const before = await source.stat({ bigint: true });
@@ -75,7 +80,8 @@ async function openSource(path: string): Promise<FileHandle> {
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       throw new TvdbError('E410', { message: `${path} is not there any more`, retry: { kind: 'later' }, cause: error });
     }
-    if (code === 'ENXIO') throw new TvdbError('E413', { message: `${path} is a socket, not a regular file`, cause: error });
+    if (code === 'ENXIO')
+      throw new TvdbError('E413', { message: `${path} is a socket, not a regular file`, cause: error });
     throw unreadable(path, error);
   }
 }

@@ -32,7 +32,12 @@ export function signUrl(base: string, target: SignedTarget, expiresAt: number, k
 export type Refusal = 'malformed' | 'expired' | 'forged';
 
 /** Verifies method, path, expiry and signature, in constant time for the last; the target, or why not. */
-export function verifySignedUrl(method: string, url: URL, now: number, key: Buffer): SignedTarget | { refused: Refusal } {
+export function verifySignedUrl(
+  method: string,
+  url: URL,
+  now: number,
+  key: Buffer,
+): SignedTarget | { refused: Refusal } {
   const [, bucket, userId, documentId] = PATH.exec(url.pathname) ?? [];
   const expires = url.searchParams.getAll('expires');
   const given = url.searchParams.getAll('signature');

@@ -42,13 +42,19 @@ export async function markSent(trx: Trx, attemptId: string, now: number): Promis
 export async function updateAttempt(
   trx: Trx,
   attemptId: string,
-  set: Partial<Pick<AttemptRow, 'outcome' | 'remote_id' | 'http_status' | 'upstream_request_id' | 'latency_ms' | 'error'>>,
+  set: Partial<
+    Pick<AttemptRow, 'outcome' | 'remote_id' | 'http_status' | 'upstream_request_id' | 'latency_ms' | 'error'>
+  >,
 ): Promise<void> {
   await trx.updateTable('attempts').set(set).where('attempt_id', '=', attemptId).execute();
 }
 
 /** The newest attempt of a job at a service, whatever became of it. */
-export async function latestAttempt(db: Db, jobId: string, service: AttemptRow['service']): Promise<AttemptRow | undefined> {
+export async function latestAttempt(
+  db: Db,
+  jobId: string,
+  service: AttemptRow['service'],
+): Promise<AttemptRow | undefined> {
   return db
     .selectFrom('attempts')
     .selectAll()

@@ -1,8 +1,8 @@
 /** Questions about the soundness of the store, for `tvdb doctor`. All of them only read. */
 import { sql } from 'kysely';
 import { ACTIVE_STATUSES } from '../domain/job-state.ts';
-import type { Db, Store, Trx } from './open.ts';
 import { SCHEMA_VERSION } from './migrate.ts';
+import type { Db, Store, Trx } from './open.ts';
 
 /** What every connection must be set to; see `setUp` in `open.ts`. `synchronous` 2 is FULL. */
 const PRAGMAS = { journal_mode: 'wal', synchronous: 2, foreign_keys: 1, trusted_schema: 0, mmap_size: 0 } as const;
@@ -23,7 +23,9 @@ export function storeFacts({ sqlite }: Store): { bytes: number; version: number;
 
 /** Tables to be checked one by one, so that a check can stop between two of them. */
 export function tableNames({ sqlite }: Store): string[] {
-  const rows = sqlite.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name").all();
+  const rows = sqlite
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+    .all();
   return (rows as { name: string }[]).map(({ name }) => name);
 }
 
@@ -36,7 +38,10 @@ export function damageOf({ sqlite }: Store, table: string, how: 'quick_check' | 
 
 /** Rows that point to a row that is gone, by table. */
 export function brokenReferences({ sqlite }: Store): { table: string; rows: number }[] {
-  return sqlite.prepare('SELECT "table", COUNT(*) AS rows FROM pragma_foreign_key_check GROUP BY "table"').all() as { table: string; rows: number }[];
+  return sqlite.prepare('SELECT "table", COUNT(*) AS rows FROM pragma_foreign_key_check GROUP BY "table"').all() as {
+    table: string;
+    rows: number;
+  }[];
 }
 
 /** A lease and what may be wrong with it. */
@@ -121,7 +126,9 @@ export async function sampleVectors(db: Db, limit: number) {
     .innerJoin('document_chunks as c', 'c.chunk_id', 'v.chunk_id')
     .innerJoin('embedding_spaces as s', 's.space_id', 'v.space_id')
     .select(['v.document_id', 'v.vector', 'v.vector_sha', 'c.text', 'c.chunk_sha', 's.dimensions'])
-    .where('v.vector_id', 'in', (from) => from.selectFrom('vectors').select('vector_id').orderBy(sql`random()`).limit(limit))
+    .where('v.vector_id', 'in', (from) =>
+      from.selectFrom('vectors').select('vector_id').orderBy(sql`random()`).limit(limit),
+    )
     .execute();
 }
 
@@ -135,10 +142,17 @@ export async function staleBuffers(db: Db): Promise<string[]> {
 }
 
 /** Of some document ids, those that exist and those of which only jobs are left. */
-export async function knownDocuments(db: Db | Trx, ids: readonly string[]): Promise<{ present: Set<string>; deleted: Set<string> }> {
+export async function knownDocuments(
+  db: Db | Trx,
+  ids: readonly string[],
+): Promise<{ present: Set<string>; deleted: Set<string> }> {
   const among = sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
-  const present = await sql<{ id: string }>`SELECT document_id AS id FROM documents WHERE document_id IN ${among}`.execute(db);
-  const worked = await sql<{ id: string }>`SELECT DISTINCT document_id AS id FROM upload_jobs WHERE document_id IN ${among}`.execute(db);
+  const present = await sql<{
+    id: string;
+  }>`SELECT document_id AS id FROM documents WHERE document_id IN ${among}`.execute(db);
+  const worked = await sql<{
+    id: string;
+  }>`SELECT DISTINCT document_id AS id FROM upload_jobs WHERE document_id IN ${among}`.execute(db);
   const found = new Set(present.rows.map(({ id }) => id));
   return { present: found, deleted: new Set(worked.rows.map(({ id }) => id).filter((id) => !found.has(id))) };
 }

@@ -13,7 +13,12 @@ export interface NewChunk extends Chunk {
 }
 
 /** Replaces the chunk buffer of a job: a repeated stage leaves the same rows, never more. */
-export async function putChunkBuffer(trx: Trx, jobId: string, chunker: string, chunks: readonly NewChunk[]): Promise<void> {
+export async function putChunkBuffer(
+  trx: Trx,
+  jobId: string,
+  chunker: string,
+  chunks: readonly NewChunk[],
+): Promise<void> {
   await trx.deleteFrom('chunk_buffer').where('job_id', '=', jobId).execute();
   for (let from = 0; from < chunks.length; from += ROWS_PER_INSERT) {
     await trx
@@ -37,7 +42,12 @@ export async function putChunkBuffer(trx: Trx, jobId: string, chunker: string, c
 }
 
 /** Buffered chunks that have no vector of `space` yet, in order, at most `limit`. */
-export async function chunksWithoutVector(db: Db, jobId: string, space: string, limit: number): Promise<BufferedChunk[]> {
+export async function chunksWithoutVector(
+  db: Db,
+  jobId: string,
+  space: string,
+  limit: number,
+): Promise<BufferedChunk[]> {
   return db
     .selectFrom('chunk_buffer as c')
     .selectAll('c')
@@ -123,7 +133,9 @@ export async function dropOrphanChunks(trx: Trx, documentId: string): Promise<vo
   await trx
     .deleteFrom('document_chunks')
     .where('document_id', '=', documentId)
-    .where('chunk_id', 'not in', (query) => query.selectFrom('vectors').select('chunk_id').where('document_id', '=', documentId))
+    .where('chunk_id', 'not in', (query) =>
+      query.selectFrom('vectors').select('chunk_id').where('document_id', '=', documentId),
+    )
     .execute();
 }
 

@@ -23,7 +23,12 @@ export async function insertDocument(trx: Trx, row: DocumentRow): Promise<void> 
 }
 
 /** Remembers where known bytes were uploaded from this time, so that the next version at that path supersedes them. */
-export async function updateSource(trx: Trx, documentId: string, filename: string, sourcePath: string | null): Promise<void> {
+export async function updateSource(
+  trx: Trx,
+  documentId: string,
+  filename: string,
+  sourcePath: string | null,
+): Promise<void> {
   await trx
     .updateTable('documents')
     .set({ filename, ...(sourcePath === null ? {} : { source_path: sourcePath }) })
@@ -32,11 +37,7 @@ export async function updateSource(trx: Trx, documentId: string, filename: strin
 }
 
 /** Records the markdown that is now searchable, and that no newer version has taken this document's place. */
-export async function setParsed(
-  trx: Trx,
-  documentId: string,
-  parsed: { path: string; sha256: string },
-): Promise<void> {
+export async function setParsed(trx: Trx, documentId: string, parsed: { path: string; sha256: string }): Promise<void> {
   await trx
     .updateTable('documents')
     .set({ parsed_path: parsed.path, parsed_sha256: parsed.sha256, superseded_by: null })
@@ -76,12 +77,18 @@ export async function isSearchable(db: Db, documentId: string, space?: string): 
 }
 
 /** Removes everything derived from a document and the document itself; its jobs and events stay as a record. */
-export async function eraseDocument(trx: Trx, documentId: string): Promise<{ chunks: number; vectors: number; parses: number }> {
+export async function eraseDocument(
+  trx: Trx,
+  documentId: string,
+): Promise<{ chunks: number; vectors: number; parses: number }> {
   const jobs = trx.selectFrom('upload_jobs').select('job_id').where('document_id', '=', documentId);
   await trx.deleteFrom('chunk_buffer').where('job_id', 'in', jobs).execute();
   await trx.deleteFrom('vector_buffer').where('job_id', 'in', jobs).execute();
   const vectors = await trx.deleteFrom('vectors').where('document_id', '=', documentId).executeTakeFirstOrThrow();
-  const chunks = await trx.deleteFrom('document_chunks').where('document_id', '=', documentId).executeTakeFirstOrThrow();
+  const chunks = await trx
+    .deleteFrom('document_chunks')
+    .where('document_id', '=', documentId)
+    .executeTakeFirstOrThrow();
   const parses = await trx.deleteFrom('parses').where('document_id', '=', documentId).executeTakeFirstOrThrow();
   await trx.deleteFrom('documents').where('document_id', '=', documentId).execute();
   return {

@@ -1,7 +1,8 @@
 /** The append-only record of what happened to each job. Every state change writes one, in the same transaction. */
-import type { Trx, Db } from './open.ts';
-import type { JobEventRow, JobRow } from './schema.ts';
+
 import type { JobStatus } from '../domain/job-state.ts';
+import type { Db, Trx } from './open.ts';
+import type { JobEventRow, JobRow } from './schema.ts';
 
 /** Every event code. A code never changes its meaning. */
 export const EVENT_CODES = [

@@ -16,7 +16,11 @@ export async function startRun(
 
 /** Closes a run with its exit code. */
 export async function endRun(trx: Trx, run: { runId: string; now: number; exitCode: number }): Promise<void> {
-  await trx.updateTable('runs').set({ ended_at: run.now, exit_code: run.exitCode }).where('run_id', '=', run.runId).execute();
+  await trx
+    .updateTable('runs')
+    .set({ ended_at: run.now, exit_code: run.exitCode })
+    .where('run_id', '=', run.runId)
+    .execute();
 }
 
 /** The jobs a run covers, in the order they were made. */

@@ -16,7 +16,12 @@ export function thisProcess(): ProcessIdentity {
 }
 
 /** Registers a worker. Its id is random: a process id alone may be reused. */
-export async function registerWorker(trx: Trx, workerId: string, identity: ProcessIdentity, now: number): Promise<void> {
+export async function registerWorker(
+  trx: Trx,
+  workerId: string,
+  identity: ProcessIdentity,
+  now: number,
+): Promise<void> {
   await trx
     .insertInto('workers')
     .values({ worker_id: workerId, ...identity, started_at: now, heartbeat_at: now })

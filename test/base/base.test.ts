@@ -1,12 +1,12 @@
-import fc from 'fast-check';
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { chunkId, parseId, uuidV5 } from '../../src/base/derived-ids.ts';
 import { ERROR_CODES } from '../../src/base/error-codes.ts';
 import { asTvdbError, storedError, TvdbError } from '../../src/base/errors.ts';
 import { canonicalJson } from '../../src/base/hash.ts';
-import { chunkId, parseId, uuidV5 } from '../../src/base/derived-ids.ts';
 import { createLog } from '../../src/base/log.ts';
 import { createScrubber } from '../../src/base/scrub.ts';
 import { backoffMs } from '../../src/domain/backoff.ts';
@@ -39,7 +39,11 @@ describe('canonicalJson', () => {
   it('does not depend on the order of keys, at any depth', () => {
     const shuffled = (value: unknown): unknown =>
       value !== null && typeof value === 'object' && !Array.isArray(value)
-        ? Object.fromEntries(Object.entries(value).reverse().map(([key, inner]) => [key, shuffled(inner)]))
+        ? Object.fromEntries(
+            Object.entries(value)
+              .reverse()
+              .map(([key, inner]) => [key, shuffled(inner)]),
+          )
         : value;
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
@@ -53,7 +57,12 @@ describe('canonicalJson', () => {
 describe('errors', () => {
   it('take category, exit code and general fix from the table of codes', () => {
     const error = new TvdbError('E404', { message: 'locked.pdf is encrypted' });
-    expect([error.label, error.category, error.exit, error.fix]).toEqual(['TVDB-E404', 'data', 1, ERROR_CODES.E404.fix]);
+    expect([error.label, error.category, error.exit, error.fix]).toEqual([
+      'TVDB-E404',
+      'data',
+      1,
+      ERROR_CODES.E404.fix,
+    ]);
     expect(storedError(error)).toMatchObject({ code: 'TVDB-E404', retryable: false, why: null });
   });
 
@@ -117,7 +126,9 @@ describe('the log', () => {
     log('info', 'EVENT', { correlation_id: 'c', text: 'has top-secret-value in it\n' });
     const [file] = readdirSync(join(directory, 'logs'));
     expect(file).toBe('tvdb-2026-11-23.jsonl');
-    const lines = readFileSync(join(directory, 'logs', file ?? ''), 'utf8').trimEnd().split('\n');
+    const lines = readFileSync(join(directory, 'logs', file ?? ''), 'utf8')
+      .trimEnd()
+      .split('\n');
     expect(lines).toHaveLength(1);
     expect(JSON.parse(lines[0] ?? '')).toEqual({
       at: '2026-11-23T12:00:00.000Z',
@@ -127,7 +138,12 @@ describe('the log', () => {
       text: 'has [secret] in it\n',
     });
     appendFileSync(join(directory, 'file'), '');
-    createLog({ target: { directory: join(directory, 'file') }, level: 'info', clock: virtualClock(), scrub: (text) => text })('info', 'lost');
+    createLog({
+      target: { directory: join(directory, 'file') },
+      level: 'info',
+      clock: virtualClock(),
+      scrub: (text) => text,
+    })('info', 'lost');
   });
 });
 

@@ -29,7 +29,15 @@ export async function measure({ root, directory }: Bench): Promise<string[]> {
   const config = loadConfig({ env: cleanEnv(directory), cwd: directory });
   const world = await openWorld(config, { clock: systemClock, ids: systemIds, random: Math.random });
   const never = new AbortController().signal;
-  const options = { runId: systemIds.uuid(), decision: world.router.decide('mock'), priority: 0, tags: {}, costCenter: null, force: false, keepOld: false };
+  const options = {
+    runId: systemIds.uuid(),
+    decision: world.router.decide('mock'),
+    priority: 0,
+    tags: {},
+    costCenter: null,
+    force: false,
+    keepOld: false,
+  };
   const lines: string[] = [];
   try {
     for (const [name, original] of await originals(root)) {

@@ -31,13 +31,21 @@ export function cleanEnv(directory: string): Record<string, string> {
 /** Milliseconds a process takes from start to exit. Throws when it fails. */
 export function timeProcess(args: readonly string[], directory: string): number {
   const started = performance.now();
-  const { status, stderr } = spawnSync(process.execPath, args, { env: cleanEnv(directory), stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 30 });
+  const { status, stderr } = spawnSync(process.execPath, args, {
+    env: cleanEnv(directory),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 2 ** 30,
+  });
   if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr}`);
   return performance.now() - started;
 }
 
 /** Runs a process to its end and calls `look` with its process id again and again meanwhile. */
-export async function watchProcess(args: readonly string[], directory: string, look: (pid: number) => void): Promise<void> {
+export async function watchProcess(
+  args: readonly string[],
+  directory: string,
+  look: (pid: number) => void,
+): Promise<void> {
   const child = spawn(process.execPath, args, { env: cleanEnv(directory), stdio: 'ignore' });
   const timer = setInterval(() => look(child.pid ?? 0), 10);
   const [code] = (await once(child, 'exit')) as [number];

@@ -14,7 +14,9 @@ export async function measure({ root, directory }: Bench): Promise<string[]> {
     peaks.push(peak);
   }
   const mb = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
-  return [`peak memory, 180 pages              ${mb(Math.max(...peaks)).padStart(5)} MiB (aim <= 400)  resident, process tree, worst of ${peaks.map(mb).join(', ')}`];
+  return [
+    `peak memory, 180 pages              ${mb(Math.max(...peaks)).padStart(5)} MiB (aim <= 400)  resident, process tree, worst of ${peaks.map(mb).join(', ')}`,
+  ];
 }
 
 /** Resident bytes of a process and everything below it; pages that processes share count for each of them. */
@@ -33,6 +35,7 @@ function treeBytes(root: number): number {
     }
   }
   const below = (pid: number): number =>
-    (resident.get(pid) ?? 0) + [...parents].filter(([, parent]) => parent === pid).reduce((sum, [child]) => sum + below(child), 0);
+    (resident.get(pid) ?? 0) +
+    [...parents].filter(([, parent]) => parent === pid).reduce((sum, [child]) => sum + below(child), 0);
   return below(root);
 }

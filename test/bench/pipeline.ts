@@ -24,8 +24,22 @@ export async function measure({ root, directory }: Bench): Promise<string[]> {
     const folder = join(directory, String(round));
     mkdirSync(folder);
     const paths = Array.from({ length: COPIES }, (_, index) => join(folder, `${index}.pdf`));
-    for (const [index, path] of paths.entries()) writeFileSync(path, Buffer.concat([original, Buffer.from(`\n% ${round} ${index}\n`)]));
-    bare.push(timeProcess(['--input-type=module', '-e', BARE.replace("'@llamaindex/liteparse'", JSON.stringify(join(root, 'node_modules/@llamaindex/liteparse/dist/lib.js'))), ...paths], directory));
+    for (const [index, path] of paths.entries())
+      writeFileSync(path, Buffer.concat([original, Buffer.from(`\n% ${round} ${index}\n`)]));
+    bare.push(
+      timeProcess(
+        [
+          '--input-type=module',
+          '-e',
+          BARE.replace(
+            "'@llamaindex/liteparse'",
+            JSON.stringify(join(root, 'node_modules/@llamaindex/liteparse/dist/lib.js')),
+          ),
+          ...paths,
+        ],
+        directory,
+      ),
+    );
     whole.push(timeProcess([join(root, 'bin/tvdb.js'), 'upload', ...paths], directory));
   }
   const detail = `${ms(median(whole))} : ${ms(median(bare))}   ${PAGES} pages in ${COPIES} files, ${((PAGES / median(whole)) * 1000).toFixed(0)} pages/s`;

@@ -18,7 +18,8 @@ export async function measure({ directory }: Bench): Promise<string[]> {
   const random = xorshift(7);
   const gauss = () => random() + random() + random() + random() - 2;
   const topics = Array.from({ length: TOPICS }, () => Float32Array.from({ length: DIMENSIONS }, gauss));
-  const near = (topic: number) => unit(Float32Array.from(topics[topic % TOPICS] ?? [], (value) => value + 1.2 * gauss()));
+  const near = (topic: number) =>
+    unit(Float32Array.from(topics[topic % TOPICS] ?? [], (value) => value + 1.2 * gauss()));
   const store = openStore({ home: join(directory, 'home') });
   const lines: string[] = [];
   try {
@@ -37,7 +38,10 @@ export async function measure({ directory }: Bench): Promise<string[]> {
         const best = new Set(exact.hits.map((hit) => hit.chunkId));
         found += hits.filter((hit) => best.has(hit.chunkId)).length;
       }
-      lines.push(`search at ${size.toLocaleString('en')} chunks`.padEnd(34) + ` ${ms(median(times)).padStart(8)} median of ${QUERIES}, recall@${K} ${(found / QUERIES / K).toFixed(3)}`);
+      lines.push(
+        `search at ${size.toLocaleString('en')} chunks`.padEnd(34) +
+          ` ${ms(median(times)).padStart(8)} median of ${QUERIES}, recall@${K} ${(found / QUERIES / K).toFixed(3)}`,
+      );
     }
   } finally {
     await store.close();
@@ -52,16 +56,37 @@ async function addDocument(store: Store, from: number, near: (topic: number) => 
     await trx
       .insertInto('documents')
       .values({
-        document_id: documentId, user_id: 'bench', filename: 'bench.pdf', mime: 'application/pdf', bytes_len: 1, pages: 1,
-        file_sha256: documentId.padEnd(64, '0'), raw_path: '', parsed_path: null, parsed_sha256: null, source_path: null, superseded_by: null, created_at: 0,
+        document_id: documentId,
+        user_id: 'bench',
+        filename: 'bench.pdf',
+        mime: 'application/pdf',
+        bytes_len: 1,
+        pages: 1,
+        file_sha256: documentId.padEnd(64, '0'),
+        raw_path: '',
+        parsed_path: null,
+        parsed_sha256: null,
+        source_path: null,
+        superseded_by: null,
+        created_at: 0,
       })
       .execute();
     await trx
       .insertInto('document_chunks')
       .values(
         chunkIds.map((chunkId, ord) => ({
-          chunk_id: chunkId, document_id: documentId, parse_id: documentId, chunk_ord: ord, chunker: 'bench', text: 'x'.repeat(1600),
-          chunk_sha: '', page_from: 1, page_to: 1, heading_path: '[]', token_count: 400, origin: 'mock' as const,
+          chunk_id: chunkId,
+          document_id: documentId,
+          parse_id: documentId,
+          chunk_ord: ord,
+          chunker: 'bench',
+          text: 'x'.repeat(1600),
+          chunk_sha: '',
+          page_from: 1,
+          page_to: 1,
+          heading_path: '[]',
+          token_count: 400,
+          origin: 'mock' as const,
         })),
       )
       .execute();
@@ -69,7 +94,12 @@ async function addDocument(store: Store, from: number, near: (topic: number) => 
       spaceName: SPACE,
       dimensions: DIMENSIONS,
       documentId,
-      rows: chunkIds.map((chunkId, index) => ({ chunkId, vector: encodeVector(near(from / PER_DOCUMENT + index)), vectorSha: '', origin: 'mock' as const })),
+      rows: chunkIds.map((chunkId, index) => ({
+        chunkId,
+        vector: encodeVector(near(from / PER_DOCUMENT + index)),
+        vectorSha: '',
+        origin: 'mock' as const,
+      })),
     });
   });
 }

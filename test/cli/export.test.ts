@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeVector, encodeVector, unit, vectorSha } from '../../src/domain/vector.ts';
 import { addVectors } from '../../src/search/vector-index.ts';
 import type { Store } from '../../src/store/open.ts';
@@ -11,7 +11,7 @@ import { documentRow } from '../setup/jobs.ts';
 import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds, seededRandom } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
-import { BIN, makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
+import { BIN, makeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 interface Line {
   document_id: string;
@@ -87,7 +87,6 @@ describe('documents of the pipeline', () => {
   beforeAll(async () => {
     seeded = await seed(makeHome(), ['letter.pdf', 'unicode.pdf']);
   });
-  afterAll(() => removeHome(seeded.home));
 
   it('are one line a chunk with everything another store needs; the vector is the stored one, bit for bit', async () => {
     const { stdout, stderr, code } = await runTvdb(['export'], { home: seeded.home });

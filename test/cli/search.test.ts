@@ -1,12 +1,12 @@
 /** `tvdb search`: hits, filters, spaces, empty answers, hostile text. */
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeVector, unit, vectorSha } from '../../src/domain/vector.ts';
 import { bestPassage } from '../../src/search/passage.ts';
 import { addVectors } from '../../src/search/vector-index.ts';
 import type { Store } from '../../src/store/open.ts';
 import { runTvdb } from '../setup/run-tvdb.ts';
-import { makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
+import { makeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const SPACE = 'mock/hash-ngram@1/1536';
 const OTHER = 'openai/text-embedding-3-small/1536';
@@ -39,7 +39,6 @@ describe('a library of two documents', () => {
     guide = await seed(home, ['benefits-guide.pdf'], { tags: { team: 'hr', year: '2026' } });
     letter = await seed(home, ['letter.pdf'], { tags: { team: 'legal' } });
   });
-  afterAll(() => removeHome(guide.home));
 
   it('finds a passage by its words: score, page, document, headings, text, at no cost', async () => {
     const { json, code } = await runTvdb(
@@ -171,22 +170,18 @@ describe('a library of two documents', () => {
 describe('two spaces', () => {
   it('are never mixed: the other one is counted, named in a warning, and not searched', async () => {
     const { home, jobs } = await seed(makeHome(), ['letter.pdf']);
-    try {
-      await storeAt(home, (store) => addOtherSpace(store, jobs[0]?.document_id ?? ''));
-      const { json, stderr } = await runTvdb(['search', 'letter', '--json'], { home });
-      expect(json.data.excluded).toEqual([{ embedding_space: OTHER, chunks: 1 }]);
-      expect(json.data.results.every((hit: { origin: string }) => hit.origin === 'mock')).toBe(true);
-      expect(json.warnings).toMatchObject([{ code: 'TVDB-W305' }]);
-      expect(stderr).toContain(`(--space ${OTHER})`);
-      const wanted = await runTvdb(['search', 'letter', '--space', OTHER, '--json'], { home });
-      expect(wanted.code).toBe(4);
+    await storeAt(home, (store) => addOtherSpace(store, jobs[0]?.document_id ?? ''));
+    const { json, stderr } = await runTvdb(['search', 'letter', '--json'], { home });
+    expect(json.data.excluded).toEqual([{ embedding_space: OTHER, chunks: 1 }]);
+    expect(json.data.results.every((hit: { origin: string }) => hit.origin === 'mock')).toBe(true);
+    expect(json.warnings).toMatchObject([{ code: 'TVDB-W305' }]);
+    expect(stderr).toContain(`(--space ${OTHER})`);
+    const wanted = await runTvdb(['search', 'letter', '--space', OTHER, '--json'], { home });
+    expect(wanted.code).toBe(4);
 
-      await storeAt(home, (store) => store.db.deleteFrom('vectors').where('origin', '=', 'mock').execute());
-      const empty = await runTvdb(['search', 'letter'], { home, tty: true, cols: 200 });
-      expect(stripVTControlCharacters(empty.stdout)).toContain(`nothing is in space ${SPACE}; 1 chunk in ${OTHER}`);
-    } finally {
-      removeHome(home);
-    }
+    await storeAt(home, (store) => store.db.deleteFrom('vectors').where('origin', '=', 'mock').execute());
+    const empty = await runTvdb(['search', 'letter'], { home, tty: true, cols: 200 });
+    expect(stripVTControlCharacters(empty.stdout)).toContain(`nothing is in space ${SPACE}; 1 chunk in ${OTHER}`);
   });
 });
 
@@ -210,22 +205,18 @@ describe('an empty store', () => {
 describe('hostile text', () => {
   it('in a document, its headings, its name and the query is shown, not obeyed', async () => {
     const { home } = await seed(makeHome(), ['letter.pdf']);
-    try {
-      const evil = 'x\x1b[2J\x1b]0;t\x07\u202ey\u009b31m';
-      await storeAt(home, async (store) => {
-        await store.db
-          .updateTable('document_chunks')
-          .set({ text: `letter ${evil}`, heading_path: JSON.stringify([evil]) })
-          .execute();
-        await store.db.updateTable('documents').set({ filename: evil }).execute();
-      });
-      for (const tty of [true, false]) {
-        const { stdout } = await runTvdb(['search', 'letter', '--full'], { home, tty, env: { NO_COLOR: '1' } });
-        expect(stdout).toContain('\\x1b[2J');
-        for (const byte of ['\x1b', '\x07', '\u202e', '\u009b']) expect(stdout).not.toContain(byte);
-      }
-    } finally {
-      removeHome(home);
+    const evil = 'x\x1b[2J\x1b]0;t\x07\u202ey\u009b31m';
+    await storeAt(home, async (store) => {
+      await store.db
+        .updateTable('document_chunks')
+        .set({ text: `letter ${evil}`, heading_path: JSON.stringify([evil]) })
+        .execute();
+      await store.db.updateTable('documents').set({ filename: evil }).execute();
+    });
+    for (const tty of [true, false]) {
+      const { stdout } = await runTvdb(['search', 'letter', '--full'], { home, tty, env: { NO_COLOR: '1' } });
+      expect(stdout).toContain('\\x1b[2J');
+      for (const byte of ['\x1b', '\x07', '\u202e', '\u009b']) expect(stdout).not.toContain(byte);
     }
   });
 });

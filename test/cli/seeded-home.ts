@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemIds } from '../../src/base/ids.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -25,14 +26,18 @@ export interface Seed {
   jobs: JobRow[];
 }
 
-/** A directory for all tests of a file; the caller removes it with `removeHome`. */
+const made: string[] = [];
+
+/** A directory that lives until the test file that imports this one has ended, whatever happens in it. */
 export function makeHome(): string {
-  return mkdtempSync(join(realpathSync(tmpdir()), 'tvdb-seed-'));
+  const home = mkdtempSync(join(realpathSync(tmpdir()), 'tvdb-seed-'));
+  made.push(home);
+  return home;
 }
 
-export function removeHome(home: string): void {
-  rmSync(home, { recursive: true, force: true, maxRetries: 3 });
-}
+afterAll(() => {
+  for (const home of made) rmSync(home, { recursive: true, force: true, maxRetries: 3 });
+});
 
 /** Opens the world that `runTvdb({ home })` uses. */
 export async function worldAt<T>(

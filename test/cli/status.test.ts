@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/store/open.ts';
 import type { NewJob } from '../../src/store/schema.ts';
 import { registerWorker, thisProcess } from '../../src/store/workers.ts';
@@ -11,7 +11,7 @@ import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { livesThrough, loadedModules, makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
+import { livesThrough, loadedModules, makeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 12);
 const clockAt = () => virtualClock(NOW);
@@ -73,7 +73,6 @@ describe('documents that went through the pipeline', () => {
   beforeAll(async () => {
     seeded = await seed(makeHome(), ['letter.pdf', 'unicode.pdf']);
   });
-  afterAll(() => removeHome(seeded.home));
 
   it('are one row each in a pipe: full ids, no header, no colour', async () => {
     const { stdout, code } = await runTvdb(['status'], { home: seeded.home });

@@ -1,7 +1,7 @@
 /** `tvdb trace`: the story of a job, by any of its ids, as a page, rows, spans and events. */
 import { EventEmitter } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { systemIds } from '../../src/base/ids.ts';
 import { timeline } from '../../src/pipeline/timeline.ts';
 import { insertIntent, markSent, updateAttempt } from '../../src/store/attempts.ts';
@@ -13,7 +13,7 @@ import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { livesThrough, makeHome, removeHome, type Seed, seed, storeAt } from './seeded-home.ts';
+import { livesThrough, makeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const START = Date.UTC(2026, 10, 23, 12);
 
@@ -98,7 +98,6 @@ describe('a job that went through the pipeline', () => {
     seeded = await seed(makeHome(), ['letter.pdf', 'unicode.pdf']);
     [job] = seeded.jobs as [JobRow];
   });
-  afterAll(() => removeHome(seeded.home));
 
   it('shows one reference in full, and a row for each of the five steps', async () => {
     const { stdout, code } = await runTvdb(['trace', job.job_id.slice(0, 8)], {

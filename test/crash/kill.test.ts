@@ -32,29 +32,34 @@ describe('T01 a process killed by SIGKILL', () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  const cases = FAULT_POINTS.flatMap((point) => Array.from({ length: KILLS }, (_, index) => [point, index + 1] as [FaultPoint, number]));
+  const cases = FAULT_POINTS.flatMap((point) =>
+    Array.from({ length: KILLS }, (_, index) => [point, index + 1] as [FaultPoint, number]),
+  );
 
-  it.each(cases)('at %s (time %i) loses no job, doubles nothing, and is made up for by the next run', async (point, nth) => {
-    const home = tempDirectory();
-    const paths = await documents(home);
-    const killed = await tvdb(home, upload(paths), { ...ENV, TVDB_FAULT: `${point}:${nth}` });
-    // Every point must be reached at least once in a run of three documents.
-    if (nth === 1) expect([point, killed.signal]).toEqual([point, 'SIGKILL']);
-    if (killed.signal === null) expect(killed.code).toBe(0);
-    const after = await tvdb(home, ['run', '--no-input'], ENV);
-    expect([after.code, after.err]).toEqual([0, expect.any(String)]);
-    const accepted = await audit(home);
-    expect(accepted.jobs.map((job) => job.status)).toEqual(accepted.jobs.map(() => 'complete'));
-    // What the crash kept from being accepted is accepted now; what was is a duplicate.
-    const again = await tvdb(home, upload(paths), ENV);
-    expect([again.code, again.err]).toEqual([0, expect.any(String)]);
-    const end = await audit(home);
-    expect(end.jobs.filter((job) => job.status === 'complete')).toHaveLength(DOCUMENTS);
-    expect(end.jobs.filter((job) => job.status !== 'complete' && job.status !== 'duplicate')).toEqual([]);
-    expect(end).toMatchObject({ texts: expected.texts, buffered: 0, leased: 0 });
-    expect(end.documents).toHaveLength(DOCUMENTS);
-    expect(incoming(home).length).toBeLessThanOrEqual(killed.signal === null ? 0 : DOCUMENTS);
-  });
+  it.each(cases)(
+    'at %s (time %i) loses no job, doubles nothing, and is made up for by the next run',
+    async (point, nth) => {
+      const home = tempDirectory();
+      const paths = await documents(home);
+      const killed = await tvdb(home, upload(paths), { ...ENV, TVDB_FAULT: `${point}:${nth}` });
+      // Every point must be reached at least once in a run of three documents.
+      if (nth === 1) expect([point, killed.signal]).toEqual([point, 'SIGKILL']);
+      if (killed.signal === null) expect(killed.code).toBe(0);
+      const after = await tvdb(home, ['run', '--no-input'], ENV);
+      expect([after.code, after.err]).toEqual([0, expect.any(String)]);
+      const accepted = await audit(home);
+      expect(accepted.jobs.map((job) => job.status)).toEqual(accepted.jobs.map(() => 'complete'));
+      // What the crash kept from being accepted is accepted now; what was is a duplicate.
+      const again = await tvdb(home, upload(paths), ENV);
+      expect([again.code, again.err]).toEqual([0, expect.any(String)]);
+      const end = await audit(home);
+      expect(end.jobs.filter((job) => job.status === 'complete')).toHaveLength(DOCUMENTS);
+      expect(end.jobs.filter((job) => job.status !== 'complete' && job.status !== 'duplicate')).toEqual([]);
+      expect(end).toMatchObject({ texts: expected.texts, buffered: 0, leased: 0 });
+      expect(end.documents).toHaveLength(DOCUMENTS);
+      expect(incoming(home).length).toBeLessThanOrEqual(killed.signal === null ? 0 : DOCUMENTS);
+    },
+  );
 
   it('in the middle of ten documents leaves a queue that the next run finishes', async () => {
     const home = tempDirectory();

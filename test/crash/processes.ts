@@ -58,9 +58,15 @@ export async function audit(home: string) {
     const jobs = await store.db.selectFrom('upload_jobs').selectAll().orderBy('created_at').execute();
     const documents = await store.db.selectFrom('documents').selectAll().execute();
     for (const document of documents) {
-      expect([document.raw_path, await storage.isWhole(document.raw_path, document.file_sha256)]).toEqual([document.raw_path, true]);
+      expect([document.raw_path, await storage.isWhole(document.raw_path, document.file_sha256)]).toEqual([
+        document.raw_path,
+        true,
+      ]);
       if (document.parsed_path !== null) {
-        expect([document.parsed_path, await storage.isWhole(document.parsed_path, document.parsed_sha256 ?? '')]).toEqual([document.parsed_path, true]);
+        expect([
+          document.parsed_path,
+          await storage.isWhole(document.parsed_path, document.parsed_sha256 ?? ''),
+        ]).toEqual([document.parsed_path, true]);
       }
     }
     const chunks = await store.db.selectFrom('document_chunks').select(['chunk_id', 'document_id', 'text']).execute();
@@ -77,7 +83,13 @@ export async function audit(home: string) {
     expect(new Set(moves.map((move) => move.job_id)).size).toBe(moves.length);
     const buffered = await store.db.selectFrom('chunk_buffer').select('job_id').execute();
     const leased = jobs.filter((job) => job.lease_owner !== null);
-    return { jobs, documents, texts: chunks.map((chunk) => chunk.text).sort(), buffered: buffered.length, leased: leased.length };
+    return {
+      jobs,
+      documents,
+      texts: chunks.map((chunk) => chunk.text).sort(),
+      buffered: buffered.length,
+      leased: leased.length,
+    };
   } finally {
     await store.close();
   }

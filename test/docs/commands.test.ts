@@ -34,8 +34,17 @@ function section(command: CommandDefinition): string[] {
     '```',
     '',
     ...(command.description === undefined ? [] : [command.description, '']),
-    ...(options.length === 0 ? [] : [row(['flag', 'meaning']), row(['---', '---']), ...options.map((option) => row([flag(option), option.summary])), '']),
-    ...(command.examples.length === 0 ? [] : ['```sh', ...command.examples.map(([line, effect]) => `${line}   # ${effect}`), '```', '']),
+    ...(options.length === 0
+      ? []
+      : [
+          row(['flag', 'meaning']),
+          row(['---', '---']),
+          ...options.map((option) => row([flag(option), option.summary])),
+          '',
+        ]),
+    ...(command.examples.length === 0
+      ? []
+      : ['```sh', ...command.examples.map(([line, effect]) => `${line}   # ${effect}`), '```', '']),
     `Exit codes: ${codes.join('; ')}.${command.json === null ? '' : ` JSON: \`${command.json}\`.`}${command.ndjson ? ' Offers `--ndjson`.' : ''}`,
     '',
   ];
@@ -53,7 +62,9 @@ function commandsPage(): string {
     '',
     row(['code', 'exit', 'meaning', 'what to do']),
     row(['---', '---', '---', '---']),
-    ...Object.entries(ERROR_CODES).map(([code, { exit, title, fix }]) => row([`TVDB-${code}`, String(exit), title, fix])),
+    ...Object.entries(ERROR_CODES).map(([code, { exit, title, fix }]) =>
+      row([`TVDB-${code}`, String(exit), title, fix]),
+    ),
     '',
   ].join('\n');
 }
@@ -73,11 +84,14 @@ describe('docs/JSON_OUTPUT.md', () => {
 });
 
 describe('every command', () => {
-  it.each(shown.map((command) => [command.name, command] as const))('has a summary, exit codes and an example: %s', (_, command) => {
-    expect(command.summary).not.toMatch(/\.$/);
-    expect(command.summary.length).toBeGreaterThan(10);
-    expect(command.exitCodes.length).toBeGreaterThan(0);
-    expect(command.examples.length).toBeGreaterThan(0);
-    for (const option of command.options) expect(option.summary).not.toMatch(/\.$/);
-  });
+  it.each(shown.map((command) => [command.name, command] as const))(
+    'has a summary, exit codes and an example: %s',
+    (_, command) => {
+      expect(command.summary).not.toMatch(/\.$/);
+      expect(command.summary.length).toBeGreaterThan(10);
+      expect(command.exitCodes.length).toBeGreaterThan(0);
+      expect(command.examples.length).toBeGreaterThan(0);
+      for (const option of command.options) expect(option.summary).not.toMatch(/\.$/);
+    },
+  );
 });

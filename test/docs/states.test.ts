@@ -1,11 +1,22 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FAILED_STATUSES, INITIAL_STATUSES, isEnded, JOB_STATUSES, MOVES, PARK_REASONS, retryTarget, stepOf } from '../../src/domain/job-state.ts';
+import {
+  FAILED_STATUSES,
+  INITIAL_STATUSES,
+  isEnded,
+  JOB_STATUSES,
+  MOVES,
+  PARK_REASONS,
+  retryTarget,
+  stepOf,
+} from '../../src/domain/job-state.ts';
 import { ROOT } from '../rules/sources.ts';
 
 function statesPage(): string {
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const arrows = JOB_STATUSES.flatMap((from) => (MOVES[from].to as readonly string[]).map((to) => `  ${from} --> ${to}`));
+  const arrows = JOB_STATUSES.flatMap((from) =>
+    (MOVES[from].to as readonly string[]).map((to) => `  ${from} --> ${to}`),
+  );
   return [
     '# States of a job',
     '',
@@ -15,11 +26,19 @@ function statesPage(): string {
     row(['---', '---', '---', '---', '---']),
     ...JOB_STATUSES.map((status) => {
       const { meaning, mover, to } = MOVES[status];
-      return row([`\`${status}\``, stepOf(status), meaning, mover, to.map((target) => `\`${target}\``).join(' ') || '–']);
+      return row([
+        `\`${status}\``,
+        stepOf(status),
+        meaning,
+        mover,
+        to.map((target) => `\`${target}\``).join(' ') || '–',
+      ]);
     }),
     '',
     `A job begins as ${INITIAL_STATUSES.map((status) => `\`${status}\``).join(' or ')}.`,
-    `${JOB_STATUSES.filter((status) => isEnded(status) && MOVES[status].to.length === 0).map((status) => `\`${status}\``).join(', ')} are final.`,
+    `${JOB_STATUSES.filter((status) => isEnded(status) && MOVES[status].to.length === 0)
+      .map((status) => `\`${status}\``)
+      .join(', ')} are final.`,
     `\`tvdb retry\` resumes ${FAILED_STATUSES.map((status) => `\`${status}\` at \`${retryTarget(status)}\``).join(', ')}.`,
     '',
     'Every status is re-entrant: a crash in any of them leaves a job that the next claim runs again.',

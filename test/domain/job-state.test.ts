@@ -54,7 +54,8 @@ describe('MOVES', () => {
     for (const status of INITIAL_STATUSES) visit(status);
     expect([...reachable].sort()).toEqual([...JOB_STATUSES].sort());
     const canComplete = (status: JobStatus, seen: Set<JobStatus>): boolean =>
-      status === 'complete' || (!seen.has(status) && targets(status).some((to) => canComplete(to, new Set([...seen, status]))));
+      status === 'complete' ||
+      (!seen.has(status) && targets(status).some((to) => canComplete(to, new Set([...seen, status]))));
     for (const status of [...ACTIVE_STATUSES, ...FAILED_STATUSES]) expect(canComplete(status, new Set())).toBe(true);
   });
 

@@ -11,12 +11,19 @@ describe('cancelling a job', () => {
     const line = pipeline();
     const { job } = await line.upload('one');
     const done = await cancelJob(line.deps, job.job_id, () => {}, never);
-    expect(done).toMatchObject({ outcome: { state: 'cancelled', was: 'uploaded', held: false }, job: { status: 'cancelled', fence: job.fence + 1 } });
+    expect(done).toMatchObject({
+      outcome: { state: 'cancelled', was: 'uploaded', held: false },
+      job: { status: 'cancelled', fence: job.fence + 1 },
+    });
     await line.drain();
     const [after] = await line.jobs();
     expect(after).toMatchObject({ status: 'cancelled', lease_owner: null, processing_started_at: null });
     expect(after?.processing_completed_at).not.toBeNull();
-    expect((await eventsOfJob(line.store.db, job.job_id)).at(-1)).toMatchObject({ code: 'CANCELLED', from_status: 'uploaded', to_status: 'cancelled' });
+    expect((await eventsOfJob(line.store.db, job.job_id)).at(-1)).toMatchObject({
+      code: 'CANCELLED',
+      from_status: 'uploaded',
+      to_status: 'cancelled',
+    });
   });
 
   it('J3: takes the job out of the hands of a worker, whose later writes all fail', async () => {
@@ -25,7 +32,8 @@ describe('cancelling a job', () => {
       embedder: memoryEmbedder({
         async embed(texts, _attempt, signal) {
           const [job] = await line.jobs();
-          if (cancelled === undefined && job !== undefined) cancelled = await cancelJob(line.deps, job.job_id, () => {}, never);
+          if (cancelled === undefined && job !== undefined)
+            cancelled = await cancelJob(line.deps, job.job_id, () => {}, never);
           return memoryEmbedder().embed(texts, { attemptId: '', jobId: '', correlationId: '' }, signal);
         },
       }),
@@ -80,7 +88,9 @@ describe('cancelling a job', () => {
     await line.drain();
     const [before] = await line.jobs();
     const events = (await eventsOfJob(line.store.db, job.job_id)).length;
-    expect(await cancelJob(line.deps, job.job_id, () => {}, never)).toMatchObject({ outcome: { state: 'ended', was: 'complete' } });
+    expect(await cancelJob(line.deps, job.job_id, () => {}, never)).toMatchObject({
+      outcome: { state: 'ended', was: 'complete' },
+    });
     expect((await line.jobs())[0]).toEqual(before);
     expect(await eventsOfJob(line.store.db, job.job_id)).toHaveLength(events);
     expect(await cancelJob(line.deps, 'unknown', () => {}, never)).toBeUndefined();

@@ -18,14 +18,23 @@ const NEEDLE = 'Xylophonist';
 const tellingParser = () =>
   memoryParser({
     async fetchResult() {
-      const pages = [1, 2, 3].map((number) => ({ number, markdown: `# ${NEEDLE} ${number}\n\n${`${NEEDLE} plays on page ${number}. `.repeat(300)}` }));
+      const pages = [1, 2, 3].map((number) => ({
+        number,
+        markdown: `# ${NEEDLE} ${number}\n\n${`${NEEDLE} plays on page ${number}. `.repeat(300)}`,
+      }));
       return { pages, creditsBilled: 0 };
     },
   });
 
 async function telling(line: ReturnType<typeof pipeline>, content = 'one') {
   const made = await line.upload(content, { path: `/home/me/${NEEDLE}.pdf`, tags: { person: NEEDLE } });
-  await line.store.write((trx) => trx.updateTable('documents').set({ filename: `${NEEDLE}.pdf` }).where('document_id', '=', made.document.document_id).execute());
+  await line.store.write((trx) =>
+    trx
+      .updateTable('documents')
+      .set({ filename: `${NEEDLE}.pdf` })
+      .where('document_id', '=', made.document.document_id)
+      .execute(),
+  );
   return made;
 }
 
@@ -37,7 +46,9 @@ function textsOf({ store: { sqlite } }: ReturnType<typeof pipeline>): string {
 
 /** Whether the needle is in the bytes of a file of the store; only once no connection of this process is open. */
 function filesWithNeedle(home: string): string[] {
-  return readdirSync(home).filter((name) => name.startsWith(STORE_FILE) && readFileSync(join(home, name)).includes(NEEDLE));
+  return readdirSync(home).filter(
+    (name) => name.startsWith(STORE_FILE) && readFileSync(join(home, name)).includes(NEEDLE),
+  );
 }
 
 describe('deleting a document', () => {
@@ -91,7 +102,11 @@ describe('deleting a document', () => {
     const before = await line.rows();
     await deleteDocument(line.deps, first.document.document_id, quiet, never);
     purgeRemains(line.store);
-    expect(await line.rows()).toMatchObject({ chunks: before.chunks / 2, vectors: before.vectors / 2, bits: before.bits / 2 });
+    expect(await line.rows()).toMatchObject({
+      chunks: before.chunks / 2,
+      vectors: before.vectors / 2,
+      bits: before.bits / 2,
+    });
     expect(existsSync(line.deps.storage.pathOf(second.document.raw_path))).toBe(true);
   });
 
@@ -113,10 +128,19 @@ describe('deleting a document', () => {
     await deleteDocument(line.deps, document.document_id, quiet, never);
     // As a crash before the removal would have left it.
     writeFileSync(raw, bytes);
-    expect(await deletedDocumentIds(line.store.db, document.document_id.slice(0, 8), 5)).toEqual([document.document_id]);
-    expect(await deleteDocument(line.deps, document.document_id, quiet, never)).toMatchObject({ state: 'already_deleted', chunks: 0 });
+    expect(await deletedDocumentIds(line.store.db, document.document_id.slice(0, 8), 5)).toEqual([
+      document.document_id,
+    ]);
+    expect(await deleteDocument(line.deps, document.document_id, quiet, never)).toMatchObject({
+      state: 'already_deleted',
+      chunks: 0,
+    });
     expect(existsSync(raw)).toBe(false);
-    const deletions = await line.store.db.selectFrom('job_events').selectAll().where('code', '=', 'DOCUMENT_DELETED').execute();
+    const deletions = await line.store.db
+      .selectFrom('job_events')
+      .selectAll()
+      .where('code', '=', 'DOCUMENT_DELETED')
+      .execute();
     expect(deletions).toHaveLength(1);
   });
 
@@ -139,7 +163,9 @@ describe('deleting a document', () => {
     const { job, document } = await line.upload('one');
     await line.drain();
     await deleteDocument(line.deps, document.document_id, quiet, never);
-    expect(await retryJob(line.deps, job.job_id, 'again', quiet)).toMatchObject({ outcome: { state: 'refused', error: { code: 'E417' } } });
+    expect(await retryJob(line.deps, job.job_id, 'again', quiet)).toMatchObject({
+      outcome: { state: 'refused', error: { code: 'E417' } },
+    });
     const again = await line.upload('one');
     expect(again.state).toBe('accepted');
     expect(again.document.document_id).not.toBe(document.document_id);

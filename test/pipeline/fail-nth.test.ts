@@ -29,10 +29,12 @@ function dyingAt(store: Store, nth: number, when: 'before' | 'after') {
 
 async function uploadAndDrain(line: ReturnType<typeof pipeline>, deps: UploadDeps) {
   const signals = { abort: new AbortController().signal, stopping: new AbortController().signal };
-  return work(deps, { concurrency: 2, until: 'drain', waitForOthers: false, onEvent: () => {}, signals }).catch((error: unknown) => {
-    expect(error).toMatchObject({ code: 'E501' });
-    return line;
-  });
+  return work(deps, { concurrency: 2, until: 'drain', waitForOthers: false, onEvent: () => {}, signals }).catch(
+    (error: unknown) => {
+      expect(error).toMatchObject({ code: 'E501' });
+      return line;
+    },
+  );
 }
 
 describe('T02 a process that dies at its nth write', () => {
@@ -57,7 +59,12 @@ describe('T02 a process that dies at its nth write', () => {
       await next.drain();
       expect([nth, (await next.jobs()).map((job) => job.status)]).toEqual([nth, contents.map(() => 'complete')]);
       expect([nth, await next.rows()]).toEqual([nth, { ...expected, workers: expect.any(Number) as number }]);
-      const sent = await next.store.db.selectFrom('attempts').select('attempt_id').where('service', '=', 'parse').where('sent', 'is not', null).execute();
+      const sent = await next.store.db
+        .selectFrom('attempts')
+        .select('attempt_id')
+        .where('service', '=', 'parse')
+        .where('sent', 'is not', null)
+        .execute();
       expect(parser.submits.length).toBeLessThanOrEqual(sent.length);
       expect(new Set(parser.submits).size).toBe(parser.submits.length);
     }

@@ -65,7 +65,9 @@ export function memoryEmbedder(changes: Partial<EmbedService> = {}): EmbedServic
     origin: 'mock',
     space: { name: SPACE, model: 'test', version: '1', dimensions: DIMENSIONS },
     async embed(texts) {
-      const vectors = texts.map((text) => unit(Float32Array.from(Buffer.from(sha256(text), 'hex').subarray(0, DIMENSIONS), (byte) => byte + 1)));
+      const vectors = texts.map((text) =>
+        unit(Float32Array.from(Buffer.from(sha256(text), 'hex').subarray(0, DIMENSIONS), (byte) => byte + 1)),
+      );
       return { vectors, tokensBilled: texts.length, model: 'test' };
     },
     async health() {
@@ -100,7 +102,14 @@ export function pipeline(options: HarnessOptions = {}) {
       parse: { mock: async () => parser },
       embed: { mock: async () => embedder },
     }),
-    settings: { ...config.settings, RETRY_BASE: 1, RETRY_CAP: 1, POLL_INTERVAL: 10, EMBED_BATCH_SIZE: 2, ...options.settings },
+    settings: {
+      ...config.settings,
+      RETRY_BASE: 1,
+      RETRY_CAP: 1,
+      POLL_INTERVAL: 10,
+      EMBED_BATCH_SIZE: 2,
+      ...options.settings,
+    },
     clock,
     ids: countingIds(seed.toString(16).padStart(4, '0')),
     random: seededRandom(seed),
@@ -125,7 +134,15 @@ export function pipeline(options: HarnessOptions = {}) {
       await handle.close();
       const staged = { path: temp, sha256: sha256(bytes), bytes: bytes.length, head: bytes };
       const document = { staged, filename: 'a.pdf', sourcePath: path, mime: 'application/pdf', ext: 'pdf', pages };
-      const defaults = { runId: 'run', decision: deps.router.decide('mock'), priority: 0, tags: {}, costCenter: null, force: false, keepOld: false };
+      const defaults = {
+        runId: 'run',
+        decision: deps.router.decide('mock'),
+        priority: 0,
+        tags: {},
+        costCenter: null,
+        force: false,
+        keepOld: false,
+      };
       return acceptDocument(deps, document, { ...defaults, ...rest }, onEvent);
     },
     /** Drains the queue. */
@@ -140,8 +157,15 @@ export function pipeline(options: HarnessOptions = {}) {
       });
     },
     async rows() {
-      const count = async (table: 'document_chunks' | 'vectors' | 'vector_bits' | 'chunk_buffer' | 'vector_buffer' | 'workers') =>
-        (await store.db.selectFrom(table).select((select) => select.fn.countAll<number>().as('rows')).executeTakeFirstOrThrow()).rows;
+      const count = async (
+        table: 'document_chunks' | 'vectors' | 'vector_bits' | 'chunk_buffer' | 'vector_buffer' | 'workers',
+      ) =>
+        (
+          await store.db
+            .selectFrom(table)
+            .select((select) => select.fn.countAll<number>().as('rows'))
+            .executeTakeFirstOrThrow()
+        ).rows;
       return {
         chunks: await count('document_chunks'),
         vectors: await count('vectors'),

@@ -28,7 +28,13 @@ describe('a document on its way through the pipeline', () => {
     ]);
     expect(new Set(events.map((event) => event.correlation_id))).toEqual(new Set([job.correlation_id]));
     const [after] = await line.jobs();
-    expect(after).toMatchObject({ status: 'complete', embedding_space: SPACE, parse_origin: 'mock', embed_origin: 'mock', lease_owner: null });
+    expect(after).toMatchObject({
+      status: 'complete',
+      embedding_space: SPACE,
+      parse_origin: 'mock',
+      embed_origin: 'mock',
+      lease_owner: null,
+    });
     const rows = await line.rows();
     expect(rows).toMatchObject({ chunkBuffer: 0, vectorBuffer: 0, workers: 0 });
     expect(rows.vectors).toBe(rows.chunks);
@@ -72,17 +78,27 @@ describe('a document on its way through the pipeline', () => {
   it('replaces the earlier version of its path only when it is complete', async () => {
     let fail = false;
     const embedder = memoryEmbedder();
-    const flaky = { ...embedder, embed: (...args: Parameters<typeof embedder.embed>) => (fail ? Promise.reject(new TvdbError('E418', { message: 'bad' })) : embedder.embed(...args)) };
+    const flaky = {
+      ...embedder,
+      embed: (...args: Parameters<typeof embedder.embed>) =>
+        fail ? Promise.reject(new TvdbError('E418', { message: 'bad' })) : embedder.embed(...args),
+    };
     const line = pipeline({ embedder: flaky });
     const old = await line.upload('old', { path: '/a/file.pdf' });
     await line.drain();
     fail = true;
     const broken = await line.upload('new', { path: '/a/file.pdf' });
     await line.drain();
-    const searchable = async () => [...new Set((await line.store.db.selectFrom('vectors').select('document_id').execute()).map((row) => row.document_id))];
+    const searchable = async () => [
+      ...new Set(
+        (await line.store.db.selectFrom('vectors').select('document_id').execute()).map((row) => row.document_id),
+      ),
+    ];
     expect(await searchable()).toEqual([old.document.document_id]);
     fail = false;
-    await line.upload('newer', { path: '/a/file.pdf' }).then(({ document }) => expect(document.document_id).not.toBe(broken.document.document_id));
+    await line
+      .upload('newer', { path: '/a/file.pdf' })
+      .then(({ document }) => expect(document.document_id).not.toBe(broken.document.document_id));
     await line.drain();
     expect(await searchable()).toHaveLength(1);
     expect(await searchable()).not.toContain(old.document.document_id);
@@ -121,7 +137,9 @@ describe('failures', () => {
   });
 
   it('that cannot pass end the job at once', async () => {
-    const parser = memoryParser({ poll: async () => ({ state: 'failed', error: new TvdbError('E404', { message: 'locked' }) }) });
+    const parser = memoryParser({
+      poll: async () => ({ state: 'failed', error: new TvdbError('E404', { message: 'locked' }) }),
+    });
     const line = pipeline({ parser });
     await line.upload('one');
     await line.drain();
@@ -130,9 +148,30 @@ describe('failures', () => {
 
   it.each([
     ['too few vectors', async () => ({ vectors: [], tokensBilled: 0, model: 'm' })],
-    ['a vector that is not finite', async (texts: readonly string[]) => ({ vectors: texts.map(() => new Float32Array(8).fill(Number.NaN)), tokensBilled: 0, model: 'm' })],
-    ['a zero vector', async (texts: readonly string[]) => ({ vectors: texts.map(() => new Float32Array(8)), tokensBilled: 0, model: 'm' })],
-    ['vectors of another size', async (texts: readonly string[]) => ({ vectors: texts.map(() => new Float32Array([1])), tokensBilled: 0, model: 'm' })],
+    [
+      'a vector that is not finite',
+      async (texts: readonly string[]) => ({
+        vectors: texts.map(() => new Float32Array(8).fill(Number.NaN)),
+        tokensBilled: 0,
+        model: 'm',
+      }),
+    ],
+    [
+      'a zero vector',
+      async (texts: readonly string[]) => ({
+        vectors: texts.map(() => new Float32Array(8)),
+        tokensBilled: 0,
+        model: 'm',
+      }),
+    ],
+    [
+      'vectors of another size',
+      async (texts: readonly string[]) => ({
+        vectors: texts.map(() => new Float32Array([1])),
+        tokensBilled: 0,
+        model: 'm',
+      }),
+    ],
   ])('of the embedder are caught before anything is stored: %s', async (_, embed) => {
     const line = pipeline({ embedder: memoryEmbedder({ embed }) });
     await line.upload('one');
@@ -145,7 +184,10 @@ describe('failures', () => {
     const parser = memoryParser();
     const submit = parser.submit;
     let bad = '';
-    parser.submit = (request, ...rest) => (request.documentId === bad ? Promise.reject(new TvdbError('E405', { message: 'damaged' })) : submit(request, ...rest));
+    parser.submit = (request, ...rest) =>
+      request.documentId === bad
+        ? Promise.reject(new TvdbError('E405', { message: 'damaged' }))
+        : submit(request, ...rest);
     const line = pipeline({ parser });
     const documents = [];
     for (const content of ['a', 'b', 'c']) documents.push((await line.upload(content)).document.document_id);
@@ -155,7 +197,15 @@ describe('failures', () => {
   });
 
   it('a parse without all its pages does not pass as complete', async () => {
-    const parser = memoryParser({ fetchResult: async () => ({ pages: [{ number: 1, markdown: 'x' }, { number: 2, error: 'unreadable' }], creditsBilled: 0 }) });
+    const parser = memoryParser({
+      fetchResult: async () => ({
+        pages: [
+          { number: 1, markdown: 'x' },
+          { number: 2, error: 'unreadable' },
+        ],
+        creditsBilled: 0,
+      }),
+    });
     const line = pipeline({ parser });
     await line.upload('one');
     await line.drain();
@@ -175,7 +225,14 @@ describe('a worker', () => {
           const [job] = await line.jobs();
           if (job !== undefined && job.status !== 'cancelled') {
             await line.store.write((trx) =>
-              moveJob(trx, { jobId: job.job_id, from: job.status, to: 'cancelled', fence: job.fence, now: 1, takeOver: true }),
+              moveJob(trx, {
+                jobId: job.job_id,
+                from: job.status,
+                to: 'cancelled',
+                fence: job.fence,
+                now: 1,
+                takeOver: true,
+              }),
             );
           }
           return embedder.embed(...args);
@@ -213,10 +270,15 @@ describe('a worker', () => {
   it('stops with E501 and keeps its job claimable when the store stays locked', async () => {
     const line = pipeline();
     await line.upload('one');
-    const broken = { ...line.deps, store: { ...line.store, write: () => Promise.reject(new TvdbError('E501', { message: 'busy' })) } };
+    const broken = {
+      ...line.deps,
+      store: { ...line.store, write: () => Promise.reject(new TvdbError('E501', { message: 'busy' })) },
+    };
     const { work } = await import('../../src/pipeline/worker.ts');
     const signals = { abort: new AbortController().signal, stopping: new AbortController().signal };
-    await expect(work(broken, { concurrency: 1, until: 'drain', waitForOthers: false, onEvent: () => {}, signals })).rejects.toMatchObject({ code: 'E501' });
+    await expect(
+      work(broken, { concurrency: 1, until: 'drain', waitForOthers: false, onEvent: () => {}, signals }),
+    ).rejects.toMatchObject({ code: 'E501' });
     await line.drain();
     expect((await line.jobs())[0]?.status).toBe('complete');
   });

@@ -70,8 +70,13 @@ describe('taking up a failed job', () => {
     await line.drain();
     rmSync(line.deps.storage.pathOf(document.raw_path));
     const taken = await retryJob(line.deps, job.job_id, 'again', quiet);
-    expect(taken).toMatchObject({ outcome: { state: 'refused', error: { code: 'E417' } }, job: { status: 'failed_parse' } });
-    expect(JSON.parse((await jobById(line.store.db, job.job_id))?.last_error ?? '{}')).toMatchObject({ code: 'TVDB-E417' });
+    expect(taken).toMatchObject({
+      outcome: { state: 'refused', error: { code: 'E417' } },
+      job: { status: 'failed_parse' },
+    });
+    expect(JSON.parse((await jobById(line.store.db, job.job_id))?.last_error ?? '{}')).toMatchObject({
+      code: 'TVDB-E417',
+    });
   });
 
   it('is refused with E010, naming the other job, while a live job does the same work', async () => {
@@ -96,7 +101,9 @@ describe('taking up a failed job', () => {
     mend();
     await line.upload('one');
     await line.drain();
-    expect(await retryJob(line.deps, first.job.job_id, 'again', quiet)).toMatchObject({ outcome: { state: 'already_complete' } });
+    expect(await retryJob(line.deps, first.job.job_id, 'again', quiet)).toMatchObject({
+      outcome: { state: 'already_complete' },
+    });
     expect(submits).toHaveLength(1);
   });
 });
@@ -105,10 +112,15 @@ describe('taking up a job that has not failed', () => {
   it.each(['held_by_user', 'retry', 'service_unavailable'] as const)('wakes one parked for %s', async (reason) => {
     const line = pipeline();
     const { job } = await line.upload('one');
-    await line.store.write((trx) => trx.updateTable('upload_jobs').set({ park_reason: reason, run_after: null, recoveries: 3 }).execute());
+    await line.store.write((trx) =>
+      trx.updateTable('upload_jobs').set({ park_reason: reason, run_after: null, recoveries: 3 }).execute(),
+    );
     await line.drain();
     expect(await line.jobs()).toMatchObject([{ status: 'uploaded' }]);
-    expect(await retryJob(line.deps, job.job_id, 'again', quiet)).toMatchObject({ outcome: { state: 'woken', reason }, job: { park_reason: null, recoveries: 0 } });
+    expect(await retryJob(line.deps, job.job_id, 'again', quiet)).toMatchObject({
+      outcome: { state: 'woken', reason },
+      job: { park_reason: null, recoveries: 0 },
+    });
     await line.drain({ scope: { runId: 'again' } });
     expect(await line.jobs()).toMatchObject([{ status: 'complete' }]);
   });
@@ -117,7 +129,8 @@ describe('taking up a job that has not failed', () => {
     const line = pipeline();
     const { job } = await line.upload('one');
     const state = async () => (await retryJob(line.deps, job.job_id, 'again', quiet))?.outcome.state;
-    const set = (values: Record<string, unknown>) => line.store.write((trx) => trx.updateTable('upload_jobs').set(values).execute());
+    const set = (values: Record<string, unknown>) =>
+      line.store.write((trx) => trx.updateTable('upload_jobs').set(values).execute());
     expect(await state()).toBe('already_queued');
     await set({ park_reason: 'awaiting_result', run_after: 5 });
     expect(await state()).toBe('already_waiting');
@@ -131,7 +144,10 @@ describe('taking up a job that has not failed', () => {
   });
 
   it('gives a job parked after a passing failure all its tries again once it failed', async () => {
-    const line = pipeline({ parser: memoryParser({ submit: async () => Promise.reject(passing()) }), settings: { MAX_RETRIES: 1 } });
+    const line = pipeline({
+      parser: memoryParser({ submit: async () => Promise.reject(passing()) }),
+      settings: { MAX_RETRIES: 1 },
+    });
     const { job } = await line.upload('one');
     await line.drain();
     expect(await line.jobs()).toMatchObject([{ status: 'failed_parse', retry_count: 1 }]);

@@ -5,7 +5,8 @@ import { filesBelow } from './sources.ts';
 
 const sources = filesBelow('src', /\.ts$/);
 const tests = filesBelow('test', /\.(ts|mjs)$/);
-const pathsWhere = (files: typeof sources, pattern: RegExp) => files.filter(({ text }) => pattern.test(text)).map(({ path }) => path);
+const pathsWhere = (files: typeof sources, pattern: RegExp) =>
+  files.filter(({ text }) => pattern.test(text)).map(({ path }) => path);
 
 /** Data, not code: one row for each fact. */
 const DATA_TABLES = ['src/config/variables.ts', 'src/store/migrations/0001-pipeline.ts'];
@@ -29,7 +30,9 @@ describe('source files', () => {
   });
 
   it('have no barrels: the one index is the list of commands', () => {
-    expect(sources.map(({ path }) => path).filter((path) => path.endsWith('/index.ts'))).toEqual(['src/cli/commands/index.ts']);
+    expect(sources.map(({ path }) => path).filter((path) => path.endsWith('/index.ts'))).toEqual([
+      'src/cli/commands/index.ts',
+    ]);
   });
 
   it('document every exported function', () => {
@@ -54,11 +57,15 @@ describe('source files', () => {
 
   it('read the environment in one place', () => {
     const readers = pathsWhere(sources, /process\.env\b/);
-    expect(readers.filter((path) => !['src/cli/main.ts', 'src/cli/io.ts', 'src/services/pdf/spawn.ts'].includes(path))).toEqual([]);
+    expect(
+      readers.filter((path) => !['src/cli/main.ts', 'src/cli/io.ts', 'src/services/pdf/spawn.ts'].includes(path)),
+    ).toEqual([]);
   });
 
   it('T24 never open the database files themselves', () => {
-    expect(pathsWhere(sources, /(readFile|createReadStream|copyFile|openSync|open)\([^)]*(\.sqlite|STORE_FILE)/)).toEqual([]);
+    expect(
+      pathsWhere(sources, /(readFile|createReadStream|copyFile|openSync|open)\([^)]*(\.sqlite|STORE_FILE)/),
+    ).toEqual([]);
   });
 });
 
@@ -83,7 +90,10 @@ describe('tests', () => {
 
 describe('closed lists', () => {
   it('have every fault point in the code', () => {
-    const code = sources.filter(({ path }) => path !== 'src/base/fault.ts').map(({ text }) => text).join('\n');
+    const code = sources
+      .filter(({ path }) => path !== 'src/base/fault.ts')
+      .map(({ text }) => text)
+      .join('\n');
     expect(FAULT_POINTS.filter((point) => !code.includes(`reach('${point}')`))).toEqual([]);
   });
 

@@ -30,7 +30,8 @@ function forbidden({ path }: Source, target: string): boolean {
 
 describe('the layers of src/', () => {
   it('hold every file', () => {
-    for (const { path } of sources) expect([path, levelOf(roomOf(path)) >= 0 || roomOf(path) === APART]).toEqual([path, true]);
+    for (const { path } of sources)
+      expect([path, levelOf(roomOf(path)) >= 0 || roomOf(path) === APART]).toEqual([path, true]);
   });
 
   it('have arrows that point down only', () => {
@@ -55,7 +56,12 @@ describe('the layers of src/', () => {
 
   it('have no import circle, types left aside', () => {
     const arrows = new Map(
-      sources.map((source) => [source.path, importsOf(source).filter(({ typeOnly }) => !typeOnly).map(({ path }) => path)]),
+      sources.map((source) => [
+        source.path,
+        importsOf(source)
+          .filter(({ typeOnly }) => !typeOnly)
+          .map(({ path }) => path),
+      ]),
     );
     const done = new Set<string>();
     const circles: string[] = [];
@@ -75,7 +81,9 @@ describe('the layers of src/', () => {
       .filter(({ path }) => path.startsWith('src/domain/'))
       .filter(({ text }) => /Date\.now|Math\.random|node:(fs|net|http|child_process|os)\b|process\./.test(text));
     expect(impure.map(({ path }) => path)).toEqual([]);
-    const clocks = sources.filter(({ path, text }) => path !== 'src/base/clock.ts' && /\bDate\.now\(|Math\.random\(/.test(text));
+    const clocks = sources.filter(
+      ({ path, text }) => path !== 'src/base/clock.ts' && /\bDate\.now\(|Math\.random\(/.test(text),
+    );
     expect(clocks.map(({ path }) => path)).toEqual([]);
   });
 });

@@ -23,19 +23,29 @@ const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 
 
 describe('the lock file', () => {
   it('T96 has a hash and no address for every package', () => {
-    expect(entries.filter(([, entry]) => entry.integrity === undefined || entry.resolved !== undefined).map(([path]) => path)).toEqual([]);
+    expect(
+      entries
+        .filter(([, entry]) => entry.integrity === undefined || entry.resolved !== undefined)
+        .map(([path]) => path),
+    ).toEqual([]);
   });
 
   it('T96 has install scripts in better-sqlite3 alone, and in recorded development packages', () => {
     const scripted = entries.filter(([, entry]) => entry.hasInstallScript === true);
-    const names = (dev: boolean) => scripted.filter(([, entry]) => (entry.dev === true) === dev).map(([path]) => nameOf(path)).sort();
+    const names = (dev: boolean) =>
+      scripted
+        .filter(([, entry]) => (entry.dev === true) === dev)
+        .map(([path]) => nameOf(path))
+        .sort();
     expect(names(false)).toEqual(['better-sqlite3']);
     expect(names(true)).toEqual(['core-js', 'fsevents', 'msw'].filter((name) => names(true).includes(name)));
     expect(manifest.allowScripts).toEqual({ 'better-sqlite3': true, 'core-js': false, msw: false });
   });
 
   it('has no package under a licence that would bind our users', () => {
-    expect(entries.filter(([, { license }]) => /AGPL|SSPL|BUSL/i.test(license ?? '')).map(([path]) => path)).toEqual([]);
+    expect(entries.filter(([, { license }]) => /AGPL|SSPL|BUSL/i.test(license ?? '')).map(([path]) => path)).toEqual(
+      [],
+    );
   });
 });
 
@@ -65,12 +75,24 @@ describe('the repository', () => {
 
   it('has only the agreed entries at its top', () => {
     const top = [...new Set(tracked.map((path) => path.split('/')[0] ?? ''))].filter((name) => !name.startsWith('.'));
-    const agreed = ['README.md', 'bin', 'docs', 'fixtures', 'package-lock.json', 'package.json', 'src', 'test', 'tsconfig.json'];
+    const agreed = [
+      'README.md',
+      'bin',
+      'docs',
+      'fixtures',
+      'package-lock.json',
+      'package.json',
+      'src',
+      'test',
+      'tsconfig.json',
+    ];
     expect(top.filter((name) => !agreed.includes(name))).toEqual([]);
   });
 
   it('names no path of the machine it was written on and no package registry', () => {
-    const text = tracked.filter((path) => /\.(ts|mjs|js|md|json|yml)$|^\.|^\.ci\//.test(path) && path !== 'package-lock.json');
+    const text = tracked.filter(
+      (path) => /\.(ts|mjs|js|md|json|yml)$|^\.|^\.ci\//.test(path) && path !== 'package-lock.json',
+    );
     const machine = new RegExp(`(^|[^A-Za-z0-9.])/(${['home', 'root', 'opt', 'mnt', 'work'].join('|')})/[a-z0-9_.-]+/`);
     const found = text.filter((path) => machine.test(read(path)) || /registry\.npm|npmjs\.(org|com)/.test(read(path)));
     expect(found).toEqual([]);
@@ -82,10 +104,16 @@ describe('the repository', () => {
   });
 
   it('T91 packs neither keys nor stores', () => {
-    const listed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const listed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     const [pack] = JSON.parse(listed) as [{ files: { path: string }[] }];
     const paths = pack.files.map(({ path }) => path);
-    expect(paths.filter((path) => /\.sqlite|(^|\/)\.env($|\.(?!tvdb001\.example))|^test\/|^src\//.test(path))).toEqual([]);
+    expect(paths.filter((path) => /\.sqlite|(^|\/)\.env($|\.(?!tvdb001\.example))|^test\/|^src\//.test(path))).toEqual(
+      [],
+    );
     expect(paths).toContain('bin/tvdb.js');
     expect(statSync(join(ROOT, 'bin/tvdb.js')).mode & 0o111).not.toBe(0);
   });

@@ -28,7 +28,8 @@ export function importsOf({ path, text }: Source): { path: string; typeOnly: boo
   const add = (specifier: string, typeOnly: boolean) => {
     if (specifier.startsWith('.')) found.push({ path: normalize(join(dirname(path), specifier)), typeOnly });
   };
-  for (const match of text.matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'/gms)) add(match[2] ?? '', match[1] !== undefined);
+  for (const match of text.matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'/gms))
+    add(match[2] ?? '', match[1] !== undefined);
   for (const match of text.matchAll(/^import\s+'([^']+)'/gm)) add(match[1] ?? '', false);
   for (const match of text.matchAll(/import\(\s*'([^']+)'\s*\)/g)) add(match[1] ?? '', false);
   return found;

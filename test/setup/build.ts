@@ -12,10 +12,16 @@ function newest(directory: string): number {
 }
 
 export function setup(): void {
-  const built = Math.min(...['main', 'pdf-child'].map((name) => statSync(`dist/${name}.js`, { throwIfNoEntry: false })?.mtimeMs ?? 0));
+  const built = Math.min(
+    ...['main', 'pdf-child'].map((name) => statSync(`dist/${name}.js`, { throwIfNoEntry: false })?.mtimeMs ?? 0),
+  );
   if (built <= Math.max(newest('src'), statSync('.rolldown.config.mjs').mtimeMs)) {
-    execFileSync(process.execPath, ['node_modules/rolldown/bin/cli.mjs', '-c', '.rolldown.config.mjs', '--log-level', 'warn'], {
-      stdio: 'inherit',
-    });
+    execFileSync(
+      process.execPath,
+      ['node_modules/rolldown/bin/cli.mjs', '-c', '.rolldown.config.mjs', '--log-level', 'warn'],
+      {
+        stdio: 'inherit',
+      },
+    );
   }
 }

@@ -91,7 +91,9 @@ export async function runTvdb(argv: readonly string[], options: RunOptions = {})
   const code = await main(
     argv,
     {
-      stdin: Object.assign(Readable.from(options.stdin === undefined ? [] : [options.stdin]), { isTTY: options.stdinTty ?? false }),
+      stdin: Object.assign(Readable.from(options.stdin === undefined ? [] : [options.stdin]), {
+        isTTY: options.stdinTty ?? false,
+      }),
       stdinIsTty: options.stdinTty ?? false,
       stdout,
       stderr,

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -78,7 +87,10 @@ describe('stageFile', () => {
     writeFileSync(join(directory, 'empty'), '');
     writeFileSync(join(directory, 'large'), Buffer.alloc(101));
     await expect(stage(join(directory, 'empty'))).rejects.toMatchObject({ code: 'E403' });
-    await expect(stage(join(directory, 'large'), { maxBytes: 100 })).rejects.toMatchObject({ code: 'E406', facts: { bytes: 101 } });
+    await expect(stage(join(directory, 'large'), { maxBytes: 100 })).rejects.toMatchObject({
+      code: 'E406',
+      facts: { bytes: 101 },
+    });
     expect((await stage(join(directory, 'large'), { maxBytes: 101 })).bytes).toBe(101);
     expect(left()).toEqual(['temp']);
   });
@@ -97,7 +109,9 @@ describe('stageStream', () => {
     async function* endless() {
       for (;;) yield Buffer.alloc(1000);
     }
-    await expect(stageStream(storage, endless(), 'stdin.pdf', 'temp', { maxBytes: 5000 })).rejects.toMatchObject({ code: 'E406' });
+    await expect(stageStream(storage, endless(), 'stdin.pdf', 'temp', { maxBytes: 5000 })).rejects.toMatchObject({
+      code: 'E406',
+    });
     expect(left()).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { openStorage, parseStorageUri, storageUri } from '../../src/storage/local.ts';
@@ -36,7 +36,8 @@ describe('storage URIs', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 120 }), (text) => {
         const parsed = parseStorageUri(`storage://raw/${text}`);
-        if (parsed !== null) expect(openStorage('/home/x').pathOf(`storage://raw/${text}`).startsWith(`${root}/raw/`)).toBe(true);
+        if (parsed !== null)
+          expect(openStorage('/home/x').pathOf(`storage://raw/${text}`).startsWith(`${root}/raw/`)).toBe(true);
       }),
     );
   });

@@ -29,7 +29,9 @@ describe('signed URLs', () => {
     expect(verifySignedUrl('PUT', new URL(url), now, key)).toEqual({ refused: 'forged' });
     expect(verifySignedUrl('DELETE', new URL(url), now, key)).toEqual({ refused: 'malformed' });
     expect(verifySignedUrl('GET', new URL(url), now, Buffer.alloc(32, 8))).toEqual({ refused: 'forged' });
-    expect(verifySignedUrl('GET', new URL(url.replace('bbbbbbbb', 'cccccccc')), now, key)).toEqual({ refused: 'forged' });
+    expect(verifySignedUrl('GET', new URL(url.replace('bbbbbbbb', 'cccccccc')), now, key)).toEqual({
+      refused: 'forged',
+    });
     expect(verifySignedUrl('GET', new URL(url.replace('/raw/', '/parsed/')), now, key)).toEqual({ refused: 'forged' });
     const later = new URL(url);
     later.searchParams.set('expires', String(now / 1000 + 9999));
@@ -41,7 +43,13 @@ describe('signed URLs', () => {
       expect(verifySignedUrl('GET', new URL(url + change), now, key)).toEqual({ refused: 'malformed' });
     }
     const signature = new URL(url).searchParams.get('signature') ?? '';
-    for (const odd of [signature.toUpperCase(), signature.slice(1), `${signature}0`, signature.replace(/.$/, 'z'), ` ${signature}`]) {
+    for (const odd of [
+      signature.toUpperCase(),
+      signature.slice(1),
+      `${signature}0`,
+      signature.replace(/.$/, 'z'),
+      ` ${signature}`,
+    ]) {
       const changed = new URL(url);
       changed.searchParams.set('signature', odd);
       expect(verifySignedUrl('GET', changed, now, key)).toHaveProperty('refused');

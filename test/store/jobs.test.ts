@@ -91,8 +91,12 @@ describe('moveJob', () => {
     await addJob(store, countingIds());
     const job = must(await claim(store, 'a', 10));
     const move = { jobId: job.job_id, from: 'uploaded', to: 'parse_queued', fence: job.fence, now: 20 } as const;
-    await expect(store.write((trx) => moveJob(trx, { ...move, fence: job.fence - 1 }))).rejects.toBeInstanceOf(LostLeaseError);
-    await expect(store.write((trx) => moveJob(trx, { ...move, from: 'parse_queued', to: 'parsed' }))).rejects.toBeInstanceOf(LostLeaseError);
+    await expect(store.write((trx) => moveJob(trx, { ...move, fence: job.fence - 1 }))).rejects.toBeInstanceOf(
+      LostLeaseError,
+    );
+    await expect(
+      store.write((trx) => moveJob(trx, { ...move, from: 'parse_queued', to: 'parsed' })),
+    ).rejects.toBeInstanceOf(LostLeaseError);
     expect(must(await jobById(store.db, job.job_id)).status).toBe('uploaded');
     await store.write((trx) => moveJob(trx, move));
     expect(must(await jobById(store.db, job.job_id)).status).toBe('parse_queued');
@@ -108,7 +112,9 @@ describe('moveJob', () => {
         const moved = store.write((trx) => moveJob(trx, { jobId: job.job_id, from, to, fence: 0, now: 2 }));
         if ((MOVES[from].to as readonly string[]).includes(to)) await moved;
         else await expect(moved).rejects.toThrow('illegal move');
-        expect(must(await jobById(store.db, job.job_id)).status).toBe((MOVES[from].to as readonly string[]).includes(to) ? to : from);
+        expect(must(await jobById(store.db, job.job_id)).status).toBe(
+          (MOVES[from].to as readonly string[]).includes(to) ? to : from,
+        );
       }
     }
   });
@@ -118,16 +124,30 @@ describe('moveJob', () => {
     await addJob(store, countingIds(), { status: 'embeddings_stored' });
     const job = must(await claim(store, 'a', 10));
     await store.write((trx) =>
-      moveJob(trx, { jobId: job.job_id, from: 'embeddings_stored', to: 'cancelled', fence: job.fence, now: 20, takeOver: true }),
+      moveJob(trx, {
+        jobId: job.job_id,
+        from: 'embeddings_stored',
+        to: 'cancelled',
+        fence: job.fence,
+        now: 20,
+        takeOver: true,
+      }),
     );
     const after = must(await jobById(store.db, job.job_id));
-    expect(after).toMatchObject({ status: 'cancelled', lease_owner: null, fence: job.fence + 1, processing_completed_at: 20 });
+    expect(after).toMatchObject({
+      status: 'cancelled',
+      lease_owner: null,
+      fence: job.fence + 1,
+      processing_completed_at: 20,
+    });
   });
 
   it('keeps the counters of a step until the next step begins, so that going back within a step cannot run for ever', async () => {
     const store = open();
     const job = await addJob(store, countingIds(), { status: 'parse_queued', recoveries: 2, retry_count: 3 });
-    await store.write((trx) => moveJob(trx, { jobId: job.job_id, from: 'parse_queued', to: 'uploaded', fence: 0, now: 2 }));
+    await store.write((trx) =>
+      moveJob(trx, { jobId: job.job_id, from: 'parse_queued', to: 'uploaded', fence: 0, now: 2 }),
+    );
     expect(await jobById(store.db, job.job_id)).toMatchObject({ recoveries: 2, retry_count: 3 });
     await store.write(async (trx) => {
       await moveJob(trx, { jobId: job.job_id, from: 'uploaded', to: 'parsed', fence: 0, now: 3 });
@@ -142,7 +162,8 @@ describe('leases', () => {
     const store = open();
     await addJob(store, countingIds());
     await claim(store, 'a', 1000);
-    const release = (now: number) => store.write((trx) => releaseStale(trx, { now, maxRecoveries: 3, deadWorkers: [] }));
+    const release = (now: number) =>
+      store.write((trx) => releaseStale(trx, { now, maxRecoveries: 3, deadWorkers: [] }));
     expect(await release(1000 + LEASE - 1)).toHaveLength(0);
     expect(await release(1000 + LEASE)).toHaveLength(1);
   });
@@ -151,8 +172,12 @@ describe('leases', () => {
     const store = open();
     await addJob(store, countingIds());
     const job = must(await claim(store, 'a', 1000));
-    expect(await store.write((trx) => renewLeases(trx, { owner: 'a', now: 20_000, leaseMs: LEASE }))).toEqual([job.job_id]);
-    const stale = await store.write((trx) => releaseStale(trx, { now: 1000 + LEASE, maxRecoveries: 3, deadWorkers: [] }));
+    expect(await store.write((trx) => renewLeases(trx, { owner: 'a', now: 20_000, leaseMs: LEASE }))).toEqual([
+      job.job_id,
+    ]);
+    const stale = await store.write((trx) =>
+      releaseStale(trx, { now: 1000 + LEASE, maxRecoveries: 3, deadWorkers: [] }),
+    );
     expect(stale).toHaveLength(0);
   });
 
@@ -161,7 +186,9 @@ describe('leases', () => {
     await addJob(store, countingIds());
     const zombie = must(await claim(store, 'zombie', 0));
     const write = () =>
-      store.write((trx) => updateHeldJob(trx, { jobId: zombie.job_id, status: 'uploaded', fence: zombie.fence, now: LEASE + 1 }));
+      store.write((trx) =>
+        updateHeldJob(trx, { jobId: zombie.job_id, status: 'uploaded', fence: zombie.fence, now: LEASE + 1 }),
+      );
     await write();
     await store.write((trx) => releaseStale(trx, { now: LEASE, maxRecoveries: 3, deadWorkers: [] }));
     await expect(write()).rejects.toBeInstanceOf(LostLeaseError);
@@ -179,7 +206,11 @@ describe('leases', () => {
       expect((await claim(store, `worker-${death}`, now))?.job_id).toBe(poison.job_id);
       await store.write((trx) => releaseStale(trx, { now: now + LEASE, maxRecoveries: 3, deadWorkers: [] }));
     }
-    expect(await jobById(store.db, poison.job_id)).toMatchObject({ park_reason: 'held_by_user', run_after: null, status: 'uploaded' });
+    expect(await jobById(store.db, poison.job_id)).toMatchObject({
+      park_reason: 'held_by_user',
+      run_after: null,
+      status: 'uploaded',
+    });
     expect((await claim(store, 'worker-4', 1_000_000))?.job_id).toBe(healthy.job_id);
     await store.write((trx) => wakeJobs(trx, [poison.job_id], 2_000_000));
     expect((await claim(store, 'worker-5', 2_000_000))?.job_id).toBe(poison.job_id);
@@ -195,7 +226,7 @@ describe('leases', () => {
       await registerWorker(trx, 'gone', { ...me, pid: 2 ** 22 + 1 }, 1);
       await registerWorker(trx, 'elsewhere', { ...me, host: 'another-host', pid: 2 ** 22 + 1 }, 1);
     });
-    expect((await deadWorkers(store.db)).sort()).toEqual(['before-reboot', 'gone', 'reused-pid']);
+    expect([...(await deadWorkers(store.db))].toSorted()).toEqual(['before-reboot', 'gone', 'reused-pid']);
     await addJob(store, countingIds());
     const job = must(await claim(store, 'gone', 10));
     const freed = await store.write((trx) => releaseStale(trx, { now: 11, maxRecoveries: 3, deadWorkers: ['gone'] }));
@@ -208,7 +239,15 @@ describe('parkJob', () => {
     const store = open();
     await addJob(store, countingIds());
     const job = must(await claim(store, 'a', 10));
-    const park = { jobId: job.job_id, status: 'uploaded', fence: job.fence, now: 20, reason: 'retry', until: 500, note: 'busy' } as const;
+    const park = {
+      jobId: job.job_id,
+      status: 'uploaded',
+      fence: job.fence,
+      now: 20,
+      reason: 'retry',
+      until: 500,
+      note: 'busy',
+    } as const;
     await expect(store.write((trx) => parkJob(trx, { ...park, fence: 0 }))).rejects.toBeInstanceOf(LostLeaseError);
     await store.write((trx) => parkJob(trx, park));
     expect(await jobById(store.db, job.job_id)).toMatchObject({

@@ -55,7 +55,10 @@ describe('openStore', () => {
     symlinkSync('/nowhere', join(linked, STORE_FILE));
     expect(codeOf(() => openStore({ home: linked }))).toBe('E506');
     const garbage = tempDirectory();
-    writeFileSync(join(garbage, STORE_FILE), 'this is not a database, and it is long enough to be read as one'.repeat(20));
+    writeFileSync(
+      join(garbage, STORE_FILE),
+      'this is not a database, and it is long enough to be read as one'.repeat(20),
+    );
     expect(codeOf(() => openStore({ home: garbage }))).toBe('E502');
     const directory = tempDirectory();
     mkdirSync(join(directory, STORE_FILE));
@@ -90,7 +93,9 @@ describe('openStore', () => {
   });
 
   it('knows exactly the statuses of MOVES in its CHECK', async () => {
-    const { rows } = await sql<{ sql: string }>`SELECT sql FROM sqlite_schema WHERE name = 'upload_jobs'`.execute(open().db);
+    const { rows } = await sql<{ sql: string }>`SELECT sql FROM sqlite_schema WHERE name = 'upload_jobs'`.execute(
+      open().db,
+    );
     const check = /status IN \(([^)]*)\)/.exec(rows[0]?.sql ?? '')?.[1] ?? '';
     expect(check.split(',').map((name) => name.trim().replaceAll("'", ''))).toEqual(JOB_STATUSES);
   });
@@ -109,7 +114,10 @@ describe('openStore', () => {
     const home = tempDirectory();
     const binary = fileURLToPath(new URL('../../bin/tvdb.js', import.meta.url));
     const ended = Array.from({ length: 10 }, async () => {
-      const child = spawn(process.execPath, [binary, 'status', '--json'], { env: { ...process.env, TVDB_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn(process.execPath, [binary, 'status', '--json'], {
+        env: { ...process.env, TVDB_HOME: home },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
       let errors = '';
       child.stderr.on('data', (part: Buffer) => {
         errors += String(part);

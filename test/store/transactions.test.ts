@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openStore } from '../../src/store/open.ts';
-import { virtualClock } from '../setup/virtual-clock.ts';
 import { tempDirectory } from '../setup/temp.ts';
+import { virtualClock } from '../setup/virtual-clock.ts';
 
 function twoConnections() {
   const home = tempDirectory();
@@ -31,7 +31,10 @@ describe('transactions', () => {
       await trx.insertInto('meta').values(insert('one')).execute();
     });
     await other.done;
-    expect(await one.db.selectFrom('meta').select('key').orderBy('key').execute()).toEqual([{ key: 'one' }, { key: 'two' }]);
+    expect(await one.db.selectFrom('meta').select('key').orderBy('key').execute()).toEqual([
+      { key: 'one' },
+      { key: 'two' },
+    ]);
   });
 
   it('rolls everything back when the work throws', async () => {
@@ -71,8 +74,14 @@ describe('transactions', () => {
     const fill = async () => {
       for (;;) {
         await store.write(async (trx) => {
-          await trx.insertInto('meta').values({ key: `a${written}`, value: 'x'.repeat(2000) }).execute();
-          await trx.insertInto('meta').values({ key: `b${written}`, value: 'x'.repeat(2000) }).execute();
+          await trx
+            .insertInto('meta')
+            .values({ key: `a${written}`, value: 'x'.repeat(2000) })
+            .execute();
+          await trx
+            .insertInto('meta')
+            .values({ key: `b${written}`, value: 'x'.repeat(2000) })
+            .execute();
         });
         written += 1;
       }

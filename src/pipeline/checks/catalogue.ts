@@ -43,7 +43,11 @@ export const CHECKS = {
   leases: { group: 'Store', summary: 'every lease belongs to a worker and ends' },
   'raw-files': { group: 'Store', summary: 'the bytes of every document are there', limitMs: LONG_MS },
   'parsed-files': { group: 'Store', summary: 'the markdown of every document is as it was written', limitMs: LONG_MS },
-  content: { group: 'Store', summary: 'every chunk has its vector, and vectors are as they were written', limitMs: LONG_MS },
+  content: {
+    group: 'Store',
+    summary: 'every chunk has its vector, and vectors are as they were written',
+    limitMs: LONG_MS,
+  },
   buffers: { group: 'Store', summary: 'no buffers of jobs that have ended' },
   'orphan-files': { group: 'Store', summary: 'no stored files without a document' },
   workers: { group: 'Workers', summary: 'which workers live' },

@@ -56,7 +56,10 @@ export function skipped(why: string): Finding {
 }
 
 /** Runs `look` on the store, or says why it cannot be looked at; the check `store` tells the reason. */
-export async function onStore({ openedStore }: CheckContext, look: (store: Store) => Promise<Finding>): Promise<Finding> {
+export async function onStore(
+  { openedStore }: CheckContext,
+  look: (store: Store) => Promise<Finding>,
+): Promise<Finding> {
   const store = await openedStore().catch(() => undefined);
   if (store === undefined) return skipped('the store cannot be opened');
   return store === null ? skipped('there is no store yet') : look(store);

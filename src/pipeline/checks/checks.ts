@@ -8,7 +8,8 @@ import * as runtime from './runtime.ts';
 import * as store from './store.ts';
 
 /** The real services come with a later version; until then there is nothing to ask and nothing is claimed. */
-const notBuilt: Check = async ({ offline }) => skipped(offline ? '--offline' : 'the real service is not built into this version');
+const notBuilt: Check = async ({ offline }) =>
+  skipped(offline ? '--offline' : 'the real service is not built into this version');
 
 export const RUN: Readonly<Record<CheckId, Check>> = {
   node: runtime.node,

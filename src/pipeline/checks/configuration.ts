@@ -17,13 +17,21 @@ export const config: Check = async ({ config: { preferencesFile }, env }) => {
   const known: readonly string[] = NAMES;
   const saved = Object.keys(readPreferences(preferencesFile));
   const unknown = saved.filter((name) => !known.includes(name) && !name.startsWith('__'));
-  const stray = Object.keys(env).filter((name) => name.startsWith('TVDB_') && !known.includes(name) && !INTERNAL.includes(name));
-  if (unknown.length === 0 && stray.length === 0) return ok(saved.length === 0 ? 'nothing saved, all defaults' : preferencesFile);
+  const stray = Object.keys(env).filter(
+    (name) => name.startsWith('TVDB_') && !known.includes(name) && !INTERNAL.includes(name),
+  );
+  if (unknown.length === 0 && stray.length === 0)
+    return ok(saved.length === 0 ? 'nothing saved, all defaults' : preferencesFile);
   const parts = [
     ...(unknown.length === 0 ? [] : [`${preferencesFile} has unknown settings: ${unknown.join(', ')}`]),
     ...(stray.length === 0 ? [] : [`the environment has unknown variables: ${stray.join(', ')}`]),
   ];
-  return { status: 'warn', detail: parts.join('; '), why: 'they have no effect', fix: { text: 'compare the names', commands: ['tvdb config list'] } };
+  return {
+    status: 'warn',
+    detail: parts.join('; '),
+    why: 'they have no effect',
+    fix: { text: 'compare the names', commands: ['tvdb config list'] },
+  };
 };
 
 export const envFiles: Check = async (context) => {
@@ -35,7 +43,8 @@ export const envFiles: Check = async (context) => {
     withKeys += 1;
     if ((mode & 0o077) !== 0) open.push(path);
   }
-  if (open.length === 0) return ok(withKeys === 0 ? 'no file holds a key' : `${withKeys} with keys, for their owner only`);
+  if (open.length === 0)
+    return ok(withKeys === 0 ? 'no file holds a key' : `${withKeys} with keys, for their owner only`);
   return {
     status: 'warn',
     detail: `others on this machine can read ${open.join(', ')}`,
@@ -56,13 +65,16 @@ function quoted(path: string): string {
 }
 
 function filesWithSettings({ config: { preferencesFile }, cwd, envFile }: CheckContext): string[] {
-  const files = envFile === undefined ? ['.env.tvdb001', '.env'].map((name) => join(cwd, name)) : [resolve(cwd, envFile)];
+  const files =
+    envFile === undefined ? ['.env.tvdb001', '.env'].map((name) => join(cwd, name)) : [resolve(cwd, envFile)];
   return [...files, preferencesFile];
 }
 
 async function holdsKey(path: string): Promise<boolean> {
   const text = await readFile(path, 'utf8').catch(() => '');
-  const names = path.endsWith('.json') ? SECRETS.filter((name) => text.includes(`"${name}"`)) : Object.keys(parseEnv(text));
+  const names = path.endsWith('.json')
+    ? SECRETS.filter((name) => text.includes(`"${name}"`))
+    : Object.keys(parseEnv(text));
   return names.some((name) => SECRETS.includes(name));
 }
 
@@ -84,7 +96,9 @@ export const keys: Check = async ({ config: { settings } }) => {
     LLAMAPARSE_API_KEY: settings.LLAMAPARSE_API_KEY ?? settings.LLAMA_CLOUD_API_KEY,
     OPENAI_API_KEY: settings.OPENAI_API_KEY,
   };
-  const detail = Object.entries(given).map(([name, value]) => `${name} ${value === undefined ? 'not set' : 'set'}`).join(', ');
+  const detail = Object.entries(given)
+    .map(([name, value]) => `${name} ${value === undefined ? 'not set' : 'set'}`)
+    .join(', ');
   const missing = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [name] : []));
   if (mode === 'mock' || missing.length === 0) return ok(detail);
   const fix = { text: 'set it, or use the mock', commands: missing.map((name) => `echo '${name}=...' >> .env`) };

@@ -3,7 +3,14 @@ import { sha256 } from '../../base/hash.ts';
 import { shortId } from '../../base/ids.ts';
 import { vectorSha } from '../../domain/vector.ts';
 import { storedEntries } from '../../storage/inventory.ts';
-import { documentsAfter, indexGaps, knownDocuments, sampleVectors, staleBuffers, vectorMismatches } from '../../store/check.ts';
+import {
+  documentsAfter,
+  indexGaps,
+  knownDocuments,
+  sampleVectors,
+  staleBuffers,
+  vectorMismatches,
+} from '../../store/check.ts';
 import { clearBuffers } from '../../store/chunks.ts';
 import type { Store } from '../../store/open.ts';
 import { type Check, type CheckContext, type Finding, ok, onStore } from './check.ts';
@@ -19,7 +26,11 @@ type DocumentFiles = Awaited<ReturnType<typeof documentsAfter>>[number];
 async function badDocuments({ db }: Store, signal: AbortSignal, isBad: (document: DocumentFiles) => Promise<boolean>) {
   const bad: string[] = [];
   let seen = 0;
-  for (let page = await documentsAfter(db, '', PAGE); page.length > 0; page = await documentsAfter(db, page.at(-1)?.document_id ?? '', PAGE)) {
+  for (
+    let page = await documentsAfter(db, '', PAGE);
+    page.length > 0;
+    page = await documentsAfter(db, page.at(-1)?.document_id ?? '', PAGE)
+  ) {
     for (const document of page) {
       signal.throwIfAborted();
       seen += 1;
@@ -35,7 +46,11 @@ function some(ids: readonly string[]): string {
 
 export const rawFiles: Check = (context) =>
   onStore(context, async (store) => {
-    const { bad, seen } = await badDocuments(store, context.signal, async ({ raw_path, bytes_len }) => !(await context.storage.hasLength(raw_path, bytes_len)));
+    const { bad, seen } = await badDocuments(
+      store,
+      context.signal,
+      async ({ raw_path, bytes_len }) => !(await context.storage.hasLength(raw_path, bytes_len)),
+    );
     if (bad.length === 0) return ok(`${seen} documents`);
     return {
       status: 'fail',
@@ -47,7 +62,12 @@ export const rawFiles: Check = (context) =>
 
 export const parsedFiles: Check = (context) =>
   onStore(context, async (store) => {
-    const { bad, seen } = await badDocuments(store, context.signal, async ({ parsed_path: uri, parsed_sha256: sha }) => uri !== null && sha !== null && !(await context.storage.isWhole(uri, sha)));
+    const { bad, seen } = await badDocuments(
+      store,
+      context.signal,
+      async ({ parsed_path: uri, parsed_sha256: sha }) =>
+        uri !== null && sha !== null && !(await context.storage.isWhole(uri, sha)),
+    );
     if (bad.length === 0) return ok(`${seen} documents`);
     return {
       status: 'fail',
@@ -65,7 +85,12 @@ export const content: Check = (context) =>
     if (first !== undefined) {
       const detail = `${wrong.length} documents have the wrong number of vectors: ${some(wrong.map(({ document_id: id }) => id))}`;
       const why = `${shortId(first.document_id)} has ${first.vectors} of ${first.chunks} in ${first.space}`;
-      return { status: 'fail', detail, why, fix: { text: REDO, commands: [`tvdb status ${shortId(first.document_id)}`] } };
+      return {
+        status: 'fail',
+        detail,
+        why,
+        fix: { text: REDO, commands: [`tvdb status ${shortId(first.document_id)}`] },
+      };
     }
     const { chunks, bits, vectors } = await indexGaps(db);
     if (chunks > 0 || bits > 0) {
@@ -75,11 +100,25 @@ export const content: Check = (context) =>
     const sample = await sampleVectors(db, SAMPLE);
     const changed = sample.filter((row) => !isAsWritten(row)).map(({ document_id: id }) => id);
     if (changed.length === 0) return ok(`${vectors} vectors, ${sample.length} of them compared with their hashes`);
-    return { status: 'fail', detail: `${changed.length} of ${sample.length} vectors or chunks have changed: ${some([...new Set(changed)])}`, fix: { text: REDO, commands: [] } };
+    return {
+      status: 'fail',
+      detail: `${changed.length} of ${sample.length} vectors or chunks have changed: ${some([...new Set(changed)])}`,
+      fix: { text: REDO, commands: [] },
+    };
   });
 
-function isAsWritten({ vector, vector_sha: sha, dimensions, text, chunk_sha: chunkSha }: Awaited<ReturnType<typeof sampleVectors>>[number]): boolean {
-  return vector.length === dimensions * Float32Array.BYTES_PER_ELEMENT && vectorSha(vector) === sha && sha256(text) === chunkSha;
+function isAsWritten({
+  vector,
+  vector_sha: sha,
+  dimensions,
+  text,
+  chunk_sha: chunkSha,
+}: Awaited<ReturnType<typeof sampleVectors>>[number]): boolean {
+  return (
+    vector.length === dimensions * Float32Array.BYTES_PER_ELEMENT &&
+    vectorSha(vector) === sha &&
+    sha256(text) === chunkSha
+  );
 }
 
 export const buffers: Check = (context) =>
@@ -109,18 +148,29 @@ export const orphanFiles: Check = (context) => onStore(context, (store) => orpha
 
 async function orphans({ db }: Store, { storage, clock }: CheckContext): Promise<Finding> {
   const entries = await storedEntries(storage.root);
-  const { present, deleted } = await knownDocuments(db, [...new Set(entries.flatMap(({ documentId }) => documentId ?? []))]);
+  const { present, deleted } = await knownDocuments(db, [
+    ...new Set(entries.flatMap(({ documentId }) => documentId ?? [])),
+  ]);
   const orphaned = entries.filter(({ documentId }) => documentId === null || !present.has(documentId));
-  const unfinished = [...new Set(orphaned.flatMap(({ documentId }) => (documentId !== null && deleted.has(documentId) ? [documentId] : [])))];
+  const unfinished = [
+    ...new Set(
+      orphaned.flatMap(({ documentId }) => (documentId !== null && deleted.has(documentId) ? [documentId] : [])),
+    ),
+  ];
   if (unfinished.length > 0) {
     return {
       status: 'fail',
       detail: `files of ${unfinished.length} deleted documents are left: ${some(unfinished)}`,
       why: 'the deletion was interrupted, or a worker wrote the markdown at that moment',
-      fix: { text: 'delete them again', commands: [`tvdb delete ${unfinished.slice(0, 3).map(shortId).join(' ')} --yes`] },
+      fix: {
+        text: 'delete them again',
+        commands: [`tvdb delete ${unfinished.slice(0, 3).map(shortId).join(' ')} --yes`],
+      },
     };
   }
-  const strays = orphaned.filter(({ documentId, modifiedAt }) => documentId === null || modifiedAt < clock.now() - SETTLED_MS);
+  const strays = orphaned.filter(
+    ({ documentId, modifiedAt }) => documentId === null || modifiedAt < clock.now() - SETTLED_MS,
+  );
   const [first] = strays;
   if (first === undefined) return ok(`${entries.length} stored files, each with its document`);
   return {

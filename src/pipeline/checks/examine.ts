@@ -14,7 +14,8 @@ export interface Examined extends Finding {
   readonly ms: number;
 }
 
-export interface ExamineOptions extends Pick<CheckContext, 'config' | 'env' | 'cwd' | 'envFile' | 'version' | 'clock' | 'offline'> {
+export interface ExamineOptions
+  extends Pick<CheckContext, 'config' | 'env' | 'cwd' | 'envFile' | 'version' | 'clock' | 'offline'> {
   /** Only these; empty for all that are not on request. */
   readonly only: readonly CheckId[];
   /** Instead of the limit of each check, in milliseconds. */
@@ -29,7 +30,10 @@ export function selectChecks(only: readonly CheckId[]): CheckId[] {
 }
 
 /** Examines everything that was selected. Never throws for what a check finds or runs into. Opens the store last and closes it. */
-export async function examine(options: ExamineOptions, run: Readonly<Record<CheckId, Check>> = RUN): Promise<Examined[]> {
+export async function examine(
+  options: ExamineOptions,
+  run: Readonly<Record<CheckId, Check>> = RUN,
+): Promise<Examined[]> {
   const opened = storeOnDemand(options);
   const base = { ...options, storage: openStorage(options.config.home), openedStore: opened.get };
   const ids = selectChecks(options.only);
@@ -50,25 +54,38 @@ export async function examine(options: ExamineOptions, run: Readonly<Record<Chec
 }
 
 /** One check under its limit; running out of time or throwing is a finding. */
-async function limited(id: CheckId, check: Check, base: Omit<CheckContext, 'signal'>, { limitMs, clock, stopping }: ExamineOptions): Promise<Examined> {
+async function limited(
+  id: CheckId,
+  check: Check,
+  base: Omit<CheckContext, 'signal'>,
+  { limitMs, clock, stopping }: ExamineOptions,
+): Promise<Examined> {
   const { group, limitMs: own = LIMIT_MS } = checkRow(id);
   const limit = limitMs ?? own;
   const started = clock.monotonic();
   const over = new AbortController();
   const cut = new AbortController();
   const timeUp: Promise<Finding> = clock.sleep(limit, AbortSignal.any([over.signal, stopping])).then(
-    () => ({ status: 'fail', detail: `no answer within ${limit} ms`, fix: { text: 'give it more time', commands: [`tvdb doctor ${id} --timeout ${Math.ceil(limit / 1000) * 4}s`] } }),
+    () => ({
+      status: 'fail',
+      detail: `no answer within ${limit} ms`,
+      fix: { text: 'give it more time', commands: [`tvdb doctor ${id} --timeout ${Math.ceil(limit / 1000) * 4}s`] },
+    }),
     () => ({ status: 'skip', detail: 'stopped' }),
   );
   const answer = check({ ...base, signal: cut.signal }).catch((thrown: unknown): Finding => {
     const error = asTvdbError(thrown);
-    return { status: 'fail', detail: error.message, ...(error.why !== undefined && { why: error.why }), fix: { text: error.fix, commands: error.commands } };
+    return {
+      status: 'fail',
+      detail: error.message,
+      ...(error.why !== undefined && { why: error.why }),
+      fix: { text: error.fix, commands: error.commands },
+    };
   });
   const finding = await Promise.race([answer, timeUp]);
   over.abort();
   cut.abort();
-  // A check that lost the race lets go of what it holds before the store is closed under it.
-  await answer;
+  // A check that lost the race is not waited for: what does not answer may never do so. What it finds no longer counts.
   return { id, group, ms: Math.round(clock.monotonic() - started), ...finding };
 }
 

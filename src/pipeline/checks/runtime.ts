@@ -9,7 +9,11 @@ import { isSafeSqlite } from '../../store/open.ts';
 import { type Check, type Finding, ok } from './check.ts';
 
 /** Lowest version of each line that is tested; the lines between are not long-term support. */
-const SUPPORTED: Readonly<Record<number, readonly [minor: number, patch: number]>> = { 20: [19, 0], 22: [12, 0], 24: [0, 0] };
+const SUPPORTED: Readonly<Record<number, readonly [minor: number, patch: number]>> = {
+  20: [19, 0],
+  22: [12, 0],
+  24: [0, 0],
+};
 const SUPPORTED_TEXT = '20.19 or later, 22.12 or later, 24';
 
 /** Whether a Node.js version (`v20.19.4`) is supported, probably works, or is too old. */
@@ -22,7 +26,8 @@ export function nodeSupport(version: string): Finding {
     const [leastMinor, leastPatch] = least;
     if (minor > leastMinor || (minor === leastMinor && patch >= leastPatch)) return ok(`${shown} (${SUPPORTED_TEXT})`);
   }
-  if (major > 20 && least === undefined) return { status: 'warn', detail: `${shown} is not tested`, why: `tested are ${SUPPORTED_TEXT}`, fix };
+  if (major > 20 && least === undefined)
+    return { status: 'warn', detail: `${shown} is not tested`, why: `tested are ${SUPPORTED_TEXT}`, fix };
   return { status: 'fail', detail: `${shown} is too old`, why: `needed is ${SUPPORTED_TEXT}`, fix };
 }
 
@@ -36,7 +41,12 @@ export const sqlite: Check = async () => {
   try {
     const { version } = memoryQuery('SELECT sqlite_version() AS version') as { version: string };
     if (isSafeSqlite(version)) return ok(`SQLite ${version}`);
-    return { status: 'fail', detail: `SQLite ${version} is too old`, why: 'it can corrupt a store that several processes use', fix: REINSTALL };
+    return {
+      status: 'fail',
+      detail: `SQLite ${version} is too old`,
+      why: 'it can corrupt a store that several processes use',
+      fix: REINSTALL,
+    };
   } catch (error) {
     return { status: 'fail', detail: 'better-sqlite3 cannot be loaded', why: reason(error), fix: REINSTALL };
   }
@@ -94,7 +104,8 @@ export const pdfReader: Check = async ({ config: { settings }, clock, signal }) 
     await writeFile(path, TEST_PAGE, { mode: 0o600 });
     const [page] = await pool.extract(path, 1, signal);
     const text = page !== undefined && 'markdown' in page ? page.markdown : '';
-    if (text.includes('tvdb doctor')) return ok(`read a test page in ${((clock.monotonic() - started) / 1000).toFixed(1)}s`);
+    if (text.includes('tvdb doctor'))
+      return ok(`read a test page in ${((clock.monotonic() - started) / 1000).toFixed(1)}s`);
     return { status: 'fail', detail: 'the PDF process read a test page wrongly', fix: REINSTALL };
   } catch (error) {
     signal.throwIfAborted();

@@ -1,7 +1,15 @@
 /** Checks of the store as a database: it opens, its pages and references are sound, its leases make sense. */
 import { asTvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
-import { brokenReferences, damageOf, type LeaseState, leaseStates, storeFacts, tableNames, wrongPragmas } from '../../store/check.ts';
+import {
+  brokenReferences,
+  damageOf,
+  type LeaseState,
+  leaseStates,
+  storeFacts,
+  tableNames,
+  wrongPragmas,
+} from '../../store/check.ts';
 import type { Store } from '../../store/open.ts';
 import { deadWorkers, listWorkers } from '../../store/workers.ts';
 import { type Check, type CheckContext, type Finding, ok, onStore } from './check.ts';
@@ -18,7 +26,12 @@ export const store: Check = async ({ openedStore, config: { home } }) => {
   } catch (thrown) {
     const error = asTvdbError(thrown);
     const why = error.why === undefined ? {} : { why: error.why };
-    return { status: 'fail', detail: `${error.message}  (${error.label})`, ...why, fix: { text: error.fix, commands: error.commands } };
+    return {
+      status: 'fail',
+      detail: `${error.message}  (${error.label})`,
+      ...why,
+      fix: { text: error.fix, commands: error.commands },
+    };
   }
 };
 
@@ -36,7 +49,11 @@ export const quickCheck: Check = (context) => onStore(context, (opened) => table
 export const integrity: Check = (context) => onStore(context, (opened) => tables(opened, context, 'integrity_check'));
 
 /** Table by table: one statement cannot be interrupted, but between two of them the time limit is kept. */
-async function tables(opened: Store, { clock, signal }: CheckContext, how: 'quick_check' | 'integrity_check'): Promise<Finding> {
+async function tables(
+  opened: Store,
+  { clock, signal }: CheckContext,
+  how: 'quick_check' | 'integrity_check',
+): Promise<Finding> {
   const names = tableNames(opened);
   for (const name of names) {
     await clock.sleep(0, signal);
@@ -58,21 +75,44 @@ export const leases: Check = (context) =>
   onStore(context, async ({ db }) => {
     const { clock, config } = context;
     const held = await leaseStates(db);
-    return leaseFinding(held, { now: clock.now(), dead: await deadWorkers(db), leaseMs: config.settings.LEASE_DURATION });
+    return leaseFinding(held, {
+      now: clock.now(),
+      dead: await deadWorkers(db),
+      leaseMs: config.settings.LEASE_DURATION,
+    });
   });
 
 /** Judges all leases at `now`. */
-export function leaseFinding(held: readonly LeaseState[], { now, dead, leaseMs }: { now: number; dead: readonly string[]; leaseMs: number }): Finding {
-  const named = (list: readonly LeaseState[]) => list.slice(0, 3).map(({ job_id: id }) => shortId(id)).join(', ');
+export function leaseFinding(
+  held: readonly LeaseState[],
+  { now, dead, leaseMs }: { now: number; dead: readonly string[]; leaseMs: number },
+): Finding {
+  const named = (list: readonly LeaseState[]) =>
+    list
+      .slice(0, 3)
+      .map(({ job_id: id }) => shortId(id))
+      .join(', ');
   const ended = held.filter((lease) => lease.ended === 1);
-  if (ended.length > 0) return { status: 'fail', detail: `${ended.length} jobs have ended and are still held: ${named(ended)}`, why: 'a worker may think it owns them' };
+  if (ended.length > 0)
+    return {
+      status: 'fail',
+      detail: `${ended.length} jobs have ended and are still held: ${named(ended)}`,
+      why: 'a worker may think it owns them',
+    };
   const far = held.filter((lease) => lease.lease_until > now + LONG_LEASES * leaseMs);
   if (far.length > 0) {
     const commands = far.slice(0, 1).map(({ job_id: id }) => `tvdb cancel ${shortId(id)}`);
     const fix = { text: 'correct the clock; cancel the job if nobody works on it', commands };
-    return { status: 'warn', detail: `${far.length} leases end far in the future: ${named(far)}`, why: 'the clock of this machine was changed', fix };
+    return {
+      status: 'warn',
+      detail: `${far.length} leases end far in the future: ${named(far)}`,
+      why: 'the clock of this machine was changed',
+      fix,
+    };
   }
-  const lost = held.filter((lease) => lease.lease_until <= now || lease.registered === 0 || dead.includes(lease.lease_owner));
+  const lost = held.filter(
+    (lease) => lease.lease_until <= now || lease.registered === 0 || dead.includes(lease.lease_owner),
+  );
   if (lost.length === 0) return ok(held.length === 0 ? 'no job is held' : `${held.length} held by living workers`);
   const fix = { text: 'the next worker takes over', commands: ['tvdb run'] };
   return { status: 'warn', detail: `${lost.length} jobs belong to workers that are gone: ${named(lost)}`, fix };
@@ -85,12 +125,25 @@ export const workers: Check = (context) =>
     const dead = await deadWorkers(db);
     const living = all.filter(({ worker_id: id }) => !dead.includes(id));
     const silent = living.filter(({ heartbeat_at: beat }) => clock.now() - beat > config.settings.LEASE_DURATION);
-    const parts = [`${living.length - silent.length} running`, ...(silent.length > 0 ? [`${silent.length} silent`] : []), ...(dead.length > 0 ? [`${dead.length} dead`] : [])];
+    const parts = [
+      `${living.length - silent.length} running`,
+      ...(silent.length > 0 ? [`${silent.length} silent`] : []),
+      ...(dead.length > 0 ? [`${dead.length} dead`] : []),
+    ];
     const detail = parts.join(', ');
     if (silent.length > 0) {
       const [{ pid, host }] = silent as [(typeof silent)[number]];
-      return { status: 'warn', detail, why: `process ${pid} on ${host} gives no sign of life: suspended, stuck, or on a machine that is off` };
+      return {
+        status: 'warn',
+        detail,
+        why: `process ${pid} on ${host} gives no sign of life: suspended, stuck, or on a machine that is off`,
+      };
     }
     if (dead.length === 0) return ok(detail);
-    return { status: 'warn', detail, why: 'their processes were killed', fix: { text: 'the next worker takes over what they held', commands: ['tvdb run'] } };
+    return {
+      status: 'warn',
+      detail,
+      why: 'their processes were killed',
+      fix: { text: 'the next worker takes over what they held', commands: ['tvdb run'] },
+    };
   });

@@ -10,7 +10,7 @@ import type { Clock } from '../../base/clock.ts';
 import { TvdbError } from '../../base/errors.ts';
 import type { ParsedPage } from '../../domain/parsed-page.ts';
 import type { Inspection, PdfTask, TaskValue } from './messages.ts';
-import { cannotStart, ChildDied, Reader, tooMuchMemory } from './reader.ts';
+import { ChildDied, cannotStart, Reader, tooMuchMemory } from './reader.ts';
 import { spawnChild } from './spawn.ts';
 
 export interface PdfInspector {

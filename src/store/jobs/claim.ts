@@ -70,7 +70,9 @@ export async function outlook(db: Db, now: number, scope: ClaimScope = {}): Prom
     FROM upload_jobs j WHERE ${unleased(scope)}`.execute(db);
   const { rows: leased } = await sql<{ leased: number }>`
     SELECT COUNT(*) AS leased FROM upload_jobs j WHERE j.lease_owner IS NOT NULL
-    ${scope.runId === undefined ? sql`` : sql`AND j.job_id IN (SELECT job_id FROM run_jobs WHERE run_id = ${scope.runId})`}`.execute(db);
+    ${scope.runId === undefined ? sql`` : sql`AND j.job_id IN (SELECT job_id FROM run_jobs WHERE run_id = ${scope.runId})`}`.execute(
+    db,
+  );
   const row = rows[0];
   return {
     ready: row?.ready ?? 0,

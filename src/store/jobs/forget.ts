@@ -3,7 +3,12 @@ import type { Db, Trx } from '../open.ts';
 
 /** Empties the tags of all jobs of a document. */
 export async function forgetTags(trx: Trx, documentId: string): Promise<void> {
-  await trx.updateTable('upload_jobs').set({ tags: '{}' }).where('document_id', '=', documentId).where('tags', '!=', '{}').execute();
+  await trx
+    .updateTable('upload_jobs')
+    .set({ tags: '{}' })
+    .where('document_id', '=', documentId)
+    .where('tags', '!=', '{}')
+    .execute();
 }
 
 /** Ids of deleted documents that begin with `prefix`, known from the jobs they left; at most `limit`. */

@@ -1,7 +1,8 @@
 /** Makes jobs and says which ones a run covers. */
-import { isUniqueViolation } from '../store-error.ts';
+
 import type { Trx } from '../open.ts';
 import type { JobRow, NewJob } from '../schema.ts';
+import { isUniqueViolation } from '../store-error.ts';
 
 /**
  * Inserts a job and links it to its run. When a live job with the same user, document and configuration exists, makes
@@ -20,7 +21,14 @@ export async function insertJob(trx: Trx, job: NewJob): Promise<{ job: JobRow; a
       .where('user_id', '=', job.user_id)
       .where('document_id', '=', job.document_id)
       .where('config_key', '=', job.config_key)
-      .where('status', 'not in', ['complete', 'duplicate', 'cancelled', 'failed_parse', 'failed_chunking', 'failed_embedding'])
+      .where('status', 'not in', [
+        'complete',
+        'duplicate',
+        'cancelled',
+        'failed_parse',
+        'failed_chunking',
+        'failed_embedding',
+      ])
       .executeTakeFirst();
     if (!live) throw error;
     await linkToRun(trx, job.run_id, live.job_id);

@@ -4,7 +4,10 @@ import type { Db, Trx } from '../open.ts';
 import type { JobRow } from '../schema.ts';
 
 /** The live job of a user for a document and configuration. */
-export async function liveJob(db: Db, key: { userId: string; documentId: string; configKey: string }): Promise<JobRow | undefined> {
+export async function liveJob(
+  db: Db,
+  key: { userId: string; documentId: string; configKey: string },
+): Promise<JobRow | undefined> {
   return db
     .selectFrom('upload_jobs')
     .selectAll()
@@ -17,12 +20,23 @@ export async function liveJob(db: Db, key: { userId: string; documentId: string;
 
 /** Ids of every job that is not ended, oldest first. */
 export async function liveJobIds(db: Db): Promise<string[]> {
-  const rows = await db.selectFrom('upload_jobs').select('job_id').where('status', 'in', ACTIVE_STATUSES).orderBy('created_at').orderBy('job_id').execute();
+  const rows = await db
+    .selectFrom('upload_jobs')
+    .select('job_id')
+    .where('status', 'in', ACTIVE_STATUSES)
+    .orderBy('created_at')
+    .orderBy('job_id')
+    .execute();
   return rows.map((row) => row.job_id);
 }
 
 /** Records why a job that failed cannot be taken up; its status stays. */
-export async function setLastError(trx: Trx, job: Pick<JobRow, 'job_id' | 'status'>, lastError: string, now: number): Promise<void> {
+export async function setLastError(
+  trx: Trx,
+  job: Pick<JobRow, 'job_id' | 'status'>,
+  lastError: string,
+  now: number,
+): Promise<void> {
   await trx
     .updateTable('upload_jobs')
     .set({ last_error: lastError, updated_at: now })

@@ -1,8 +1,9 @@
 /** The one place that changes a job's status: compare-and-set on (job, from status, fence). */
+
+import type { Updateable } from 'kysely';
 import { canMove, isEnded, type JobStatus, stepOf } from '../../domain/job-state.ts';
 import type { Trx } from '../open.ts';
 import type { UploadJobsTable } from '../schema.ts';
-import type { Updateable } from 'kysely';
 
 /** The writer does not hold the job any more (its lease was taken over, or the user cancelled): it must write nothing. */
 export class LostLeaseError extends Error {
@@ -34,7 +35,10 @@ export interface Move {
  * Moves a job. Keeps the lease unless the job ends. Throws `LostLeaseError`, having written nothing, when the job is
  * not in `from` under that fence; throws an `Error` for a move that `MOVES` does not know (a bug).
  */
-export async function moveJob(trx: Trx, { jobId, from, to, fence, now, set = {}, takeOver = false }: Move): Promise<void> {
+export async function moveJob(
+  trx: Trx,
+  { jobId, from, to, fence, now, set = {}, takeOver = false }: Move,
+): Promise<void> {
   if (!canMove(from, to)) throw new Error(`illegal move ${from} -> ${to}`);
   const release = takeOver || isEnded(to);
   // Counters of a step last until the job enters the next one; otherwise a job that goes back within a step (a lost
@@ -67,7 +71,13 @@ export async function moveJob(trx: Trx, { jobId, from, to, fence, now, set = {},
  */
 export async function updateHeldJob(
   trx: Trx,
-  { jobId, status, fence, now, set = {} }: { jobId: string; status: JobStatus; fence: number; now: number; set?: JobChanges },
+  {
+    jobId,
+    status,
+    fence,
+    now,
+    set = {},
+  }: { jobId: string; status: JobStatus; fence: number; now: number; set?: JobChanges },
 ): Promise<void> {
   const { numUpdatedRows } = await trx
     .updateTable('upload_jobs')

@@ -20,7 +20,10 @@ export async function releaseStale(trx: Trx, { now, maxRecoveries, deadWorkers }
     .select(['job_id', 'recoveries'])
     .where('lease_owner', 'is not', null)
     .where((where) =>
-      where.or([where('lease_until', '<=', now), ...(deadWorkers.length > 0 ? [where('lease_owner', 'in', deadWorkers)] : [])]),
+      where.or([
+        where('lease_until', '<=', now),
+        ...(deadWorkers.length > 0 ? [where('lease_owner', 'in', deadWorkers)] : []),
+      ]),
     )
     .execute();
   const released: JobRow[] = [];
@@ -36,7 +39,11 @@ export async function releaseStale(trx: Trx, { now, maxRecoveries, deadWorkers }
           recoveries: recoveries + 1,
           updated_at: now,
           ...(held
-            ? { park_reason: 'held_by_user' as const, park_note: `its worker died ${recoveries + 1} times at this step`, run_after: null }
+            ? {
+                park_reason: 'held_by_user' as const,
+                park_note: `its worker died ${recoveries + 1} times at this step`,
+                run_after: null,
+              }
             : {}),
         }))
         .where('job_id', '=', job_id)
