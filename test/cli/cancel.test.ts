@@ -8,7 +8,12 @@ const UNICODE = join(process.cwd(), 'fixtures/documents/unicode.pdf');
 async function queued(...paths: string[]) {
   const { home, json } = await runTvdb(['upload', ...paths, '--no-wait', '--json']);
   const documents = json.data.documents as { job_id: string; document_id: string }[];
-  return { home, run: json.data.run_id as string, jobs: documents.map(({ job_id: id }) => id), documents: documents.map(({ document_id: id }) => id) };
+  return {
+    home,
+    run: json.data.run_id as string,
+    jobs: documents.map(({ job_id: id }) => id),
+    documents: documents.map(({ document_id: id }) => id),
+  };
 }
 
 describe('tvdb cancel', () => {
@@ -17,7 +22,16 @@ describe('tvdb cancel', () => {
     const first = await runTvdb(['cancel', jobs[0]?.slice(0, 8) ?? '', '--json'], { home });
     expect([first.code, first.json.schema]).toEqual([0, 'tvdb.cancel/v1']);
     expect(first.json.data).toMatchObject({
-      jobs: [{ job_id: jobs[0], outcome: 'cancelled', from_status: 'uploaded', status: 'cancelled', filename: 'letter.pdf', was_running: false }],
+      jobs: [
+        {
+          job_id: jobs[0],
+          outcome: 'cancelled',
+          from_status: 'uploaded',
+          status: 'cancelled',
+          filename: 'letter.pdf',
+          was_running: false,
+        },
+      ],
       totals: { jobs: 1, cancelled: 1, unchanged: 0 },
     });
     const second = await runTvdb(['cancel', jobs[0] ?? '', '--json'], { home });

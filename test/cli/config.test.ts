@@ -15,7 +15,8 @@ interface Setting {
   shadowed: { source: string; value: string }[];
 }
 
-const settingsOf = (json: { data: { settings: Setting[] } }) => new Map(json.data.settings.map((setting) => [setting.name, setting]));
+const settingsOf = (json: { data: { settings: Setting[] } }) =>
+  new Map(json.data.settings.map((setting) => [setting.name, setting]));
 
 describe('tvdb config list', () => {
   it('lists every setting with value and source, in all three forms', async () => {
@@ -64,7 +65,12 @@ describe('tvdb config list', () => {
     const home = tempDirectory();
     mkdirSync(join(home, 'work'));
     writeFileSync(join(home, 'work', '.env'), 'MAX_PAGES=9\n');
-    const { stdout } = await runTvdb(['config', 'list'], { home, tty: true, cols: 200, env: { MAX_PAGES: '7', NO_COLOR: '1' } });
+    const { stdout } = await runTvdb(['config', 'list'], {
+      home,
+      tty: true,
+      cols: 200,
+      env: { MAX_PAGES: '7', NO_COLOR: '1' },
+    });
     expect(stdout).toContain(`MAX_PAGES=9 in file:${join(home, 'work', '.env')} is hidden by the environment`);
   });
 

@@ -24,7 +24,11 @@ async function* piped(text: string) {
   yield Buffer.from(text);
 }
 
-function find(cwd: string, named: readonly string[], changes: Partial<InputRequest> & { piped?: string; isTty?: boolean } = {}) {
+function find(
+  cwd: string,
+  named: readonly string[],
+  changes: Partial<InputRequest> & { piped?: string; isTty?: boolean } = {},
+) {
   const stdin = { stream: piped(changes.piped ?? ''), isTty: changes.isTty ?? false };
   const request = { named, filesFrom: undefined, filename: undefined, recursive: false, cwd, stdin, ...changes };
   return findInputs(request, new AbortController().signal);
@@ -47,13 +51,18 @@ describe('paths and patterns', () => {
   it('sorts what it finds and names each file once, however often and in whatever way it was given', async () => {
     const cwd = tree(['b.pdf', 'a.pdf', 'c.pdf']);
     symlinkSync('a.pdf', join(cwd, 'z-link.pdf'));
-    expect(await names(cwd, ['c.pdf', 'b.pdf', './b.pdf', join(cwd, 'c.pdf'), 'a.pdf', 'z-link.pdf', '*.pdf'])).toEqual(['a.pdf', 'b.pdf', 'c.pdf']);
+    expect(await names(cwd, ['c.pdf', 'b.pdf', './b.pdf', join(cwd, 'c.pdf'), 'a.pdf', 'z-link.pdf', '*.pdf'])).toEqual(
+      ['a.pdf', 'b.pdf', 'c.pdf'],
+    );
   });
 
-  it.each(['[ab].pdf', '{a,b}.pdf', '*.pdf', '!a.pdf', '(a|b).pdf', '?.pdf'])('takes a file called %s literally, not as a pattern', async (name) => {
-    const cwd = tree([name, 'a.pdf', 'b.pdf']);
-    expect(await names(cwd, [name])).toEqual([name]);
-  });
+  it.each(['[ab].pdf', '{a,b}.pdf', '*.pdf', '!a.pdf', '(a|b).pdf', '?.pdf'])(
+    'takes a file called %s literally, not as a pattern',
+    async (name) => {
+      const cwd = tree([name, 'a.pdf', 'b.pdf']);
+      expect(await names(cwd, [name])).toEqual([name]);
+    },
+  );
 
   it('expands quoted patterns itself, below directories too, leaving hidden files out', async () => {
     const cwd = tree(['a.pdf', 'sub/b.pdf', 'sub/deep/c.pdf', 'sub/d.txt', '.hidden.pdf', '.git/e.pdf']);
@@ -99,11 +108,23 @@ describe('directories', () => {
   });
 
   it('takes files that hold a PDF or are named like one, and lists the others as skipped', async () => {
-    const cwd = tree({ 'd/a.pdf': PDF, 'd/B.PDF': 'text', 'd/no-extension': PDF, 'd/README.md': '# text', 'd/empty': '', 'd/sub/c.pdf': PDF, 'd/.git/x.pdf': PDF, 'd/._a.pdf': 'x' });
+    const cwd = tree({
+      'd/a.pdf': PDF,
+      'd/B.PDF': 'text',
+      'd/no-extension': PDF,
+      'd/README.md': '# text',
+      'd/empty': '',
+      'd/sub/c.pdf': PDF,
+      'd/.git/x.pdf': PDF,
+      'd/._a.pdf': 'x',
+    });
     const { found, skipped } = await find(cwd, ['d'], { recursive: true });
     expect(found.map(({ shown }) => shown)).toEqual(['d/B.PDF', 'd/a.pdf', 'd/no-extension', 'd/sub/c.pdf']);
     expect(Object.fromEntries(skipped.map(({ shown, reason }) => [shown, reason]))).toEqual({
-      'd/README.md': 'not a PDF', 'd/empty': 'not a PDF', 'd/.git': 'hidden', 'd/._a.pdf': 'hidden',
+      'd/README.md': 'not a PDF',
+      'd/empty': 'not a PDF',
+      'd/.git': 'hidden',
+      'd/._a.pdf': 'hidden',
     });
   });
 
@@ -116,7 +137,12 @@ describe('directories', () => {
     symlinkSync('self.pdf', join(cwd, 'd', 'self.pdf'));
     const { found, skipped } = await find(cwd, ['d'], { recursive: true });
     expect(found.map(({ shown }) => shown)).toEqual(['d/a.pdf', 'd/broken.pdf', 'd/pipe', 'd/self.pdf']);
-    expect(skipped).toEqual(expect.arrayContaining([{ shown: 'd/linked', reason: 'linked directory' }, { shown: 'd/broken', reason: 'broken link' }]));
+    expect(skipped).toEqual(
+      expect.arrayContaining([
+        { shown: 'd/linked', reason: 'linked directory' },
+        { shown: 'd/broken', reason: 'broken link' },
+      ]),
+    );
   });
 
   it('enters a link to a directory that was named itself', async () => {
@@ -126,7 +152,10 @@ describe('directories', () => {
   });
 
   it('says E004 for a directory without a document', async () => {
-    expect(await failure(find(tree({ 'd/a.txt': 'text' }), ['d'], { recursive: true }))).toMatchObject({ code: 'E004', exit: 2 });
+    expect(await failure(find(tree({ 'd/a.txt': 'text' }), ['d'], { recursive: true }))).toMatchObject({
+      code: 'E004',
+      exit: 2,
+    });
     expect(await failure(find(tree(['d/']), ['d'], { recursive: true }))).toMatchObject({ code: 'E004' });
   });
 });
@@ -139,7 +168,10 @@ describe('--files-from', () => {
 
   it('separates by NUL as soon as there is one, so that names may hold newlines', async () => {
     const cwd = tree(['a.pdf', 'line\nbreak.pdf']);
-    expect(await names(cwd, [], { filesFrom: '-', piped: 'line\nbreak.pdf\0a.pdf\0' })).toEqual(['a.pdf', 'line\nbreak.pdf']);
+    expect(await names(cwd, [], { filesFrom: '-', piped: 'line\nbreak.pdf\0a.pdf\0' })).toEqual([
+      'a.pdf',
+      'line\nbreak.pdf',
+    ]);
   });
 
   it.each([
@@ -155,7 +187,9 @@ describe('--files-from', () => {
 
 describe('standard input', () => {
   it('is a document under the name it is given', async () => {
-    expect((await find(tree([]), ['-'], { filename: 'report.pdf', piped: PDF })).found).toEqual([{ kind: 'stdin', shown: 'report.pdf' }]);
+    expect((await find(tree([]), ['-'], { filename: 'report.pdf', piped: PDF })).found).toEqual([
+      { kind: 'stdin', shown: 'report.pdf' },
+    ]);
   });
 
   it.each([
@@ -171,6 +205,13 @@ describe('standard input', () => {
 it('stops with the reason of its signal', async () => {
   const stop = new AbortController();
   stop.abort(new Error('enough'));
-  const request = { named: ['.'], filesFrom: undefined, filename: undefined, recursive: true, cwd: tree(['a.pdf']), stdin: { stream: piped(''), isTty: false } };
+  const request = {
+    named: ['.'],
+    filesFrom: undefined,
+    filename: undefined,
+    recursive: true,
+    cwd: tree(['a.pdf']),
+    stdin: { stream: piped(''), isTty: false },
+  };
   await expect(findInputs(request, stop.signal)).rejects.toThrow('enough');
 });

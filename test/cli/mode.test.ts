@@ -27,8 +27,24 @@ describe('tvdb mode', () => {
       source: 'default',
       shadowed: [],
       services: [
-        { name: 'llamaparse', wanted: 'mock', effective: 'mock', reason: 'mode_mock', fallback: false, key: null, retry_at: null },
-        { name: 'openai', wanted: 'mock', effective: 'mock', reason: 'mode_mock', fallback: false, key: null, retry_at: null },
+        {
+          name: 'llamaparse',
+          wanted: 'mock',
+          effective: 'mock',
+          reason: 'mode_mock',
+          fallback: false,
+          key: null,
+          retry_at: null,
+        },
+        {
+          name: 'openai',
+          wanted: 'mock',
+          effective: 'mock',
+          reason: 'mode_mock',
+          fallback: false,
+          key: null,
+          retry_at: null,
+        },
       ],
       saved: null,
     });
@@ -50,7 +66,10 @@ describe('tvdb mode', () => {
     expect(statSync(preferences(home)).mode & 0o777).toBe(0o600);
     expect((await runTvdb(['mode', '-q'], { home })).stdout).toBe('hybrid\n');
     expect(await changes(home)).toMatchObject([{ from_mode: null, to_mode: 'hybrid' }]);
-    expect((await runTvdb(['mode', 'hybrid', '--json'], { home })).json.data.saved).toMatchObject({ was: 'hybrid', changed: false });
+    expect((await runTvdb(['mode', 'hybrid', '--json'], { home })).json.data.saved).toMatchObject({
+      was: 'hybrid',
+      changed: false,
+    });
     expect(await changes(home)).toHaveLength(1);
   });
 

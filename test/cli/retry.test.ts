@@ -13,7 +13,12 @@ async function failed(...paths: string[]) {
   const { home, json } = await runTvdb(['upload', ...paths, '--json'], { env: BROKEN });
   const documents = json.data.documents as { job_id: string; document_id: string; status: string }[];
   expect(documents.map(({ status }) => status)).toEqual(paths.map(() => 'failed'));
-  return { home, run: json.data.run_id as string, jobs: documents.map(({ job_id: id }) => id), documents: documents.map(({ document_id: id }) => id) };
+  return {
+    home,
+    run: json.data.run_id as string,
+    jobs: documents.map(({ job_id: id }) => id),
+    documents: documents.map(({ document_id: id }) => id),
+  };
 }
 
 async function onStore<T>(home: string, work: (store: Store) => Promise<T>): Promise<T> {
@@ -30,10 +35,22 @@ describe('tvdb retry', () => {
     const { home, jobs, run } = await failed(LETTER);
     const { code, json } = await runTvdb(['retry', jobs[0]?.slice(0, 8) ?? '', '--json'], { home });
     expect([code, json.schema]).toEqual([0, 'tvdb.retry/v1']);
-    expect(json.data.jobs).toMatchObject([{ job_id: jobs[0], outcome: 'retried', from_status: 'failed_parse', to_status: 'uploaded', status: 'complete', error: null }]);
+    expect(json.data.jobs).toMatchObject([
+      {
+        job_id: jobs[0],
+        outcome: 'retried',
+        from_status: 'failed_parse',
+        to_status: 'uploaded',
+        status: 'complete',
+        error: null,
+      },
+    ]);
     expect(json.data.totals).toEqual({ jobs: 1, taken_up: 1, failed: 0, pending: 0 });
     const runs = await onStore(home, ({ db }) => db.selectFrom('runs').selectAll().orderBy('started_at').execute());
-    expect(runs).toMatchObject([{ run_id: run, command: 'upload' }, { run_id: json.data.run_id, command: 'retry', exit_code: 0 }]);
+    expect(runs).toMatchObject([
+      { run_id: run, command: 'upload' },
+      { run_id: json.data.run_id, command: 'retry', exit_code: 0 },
+    ]);
   });
 
   it('takes up all failed jobs of a run, and says which failed again (exit 1)', async () => {
@@ -58,11 +75,16 @@ describe('tvdb retry', () => {
     const { home, json } = await runTvdb(['upload', LETTER, '--json']);
     const document = json.data.documents[0].document_id as string;
     const nothing = await runTvdb(['retry', '--failed', '--json'], { home });
-    expect([nothing.code, nothing.json.data]).toEqual([0, { run_id: null, jobs: [], totals: { jobs: 0, taken_up: 0, failed: 0, pending: 0 } }]);
+    expect([nothing.code, nothing.json.data]).toEqual([
+      0,
+      { run_id: null, jobs: [], totals: { jobs: 0, taken_up: 0, failed: 0, pending: 0 } },
+    ]);
     const page = await runTvdb(['retry', document], { home, tty: true, env: { NO_COLOR: '1' } });
     expect(page.code).toBe(0);
     expect(page.stdout).toContain('Nothing to retry');
-    expect((await runTvdb(['retry', document, '--json'], { home })).json.data.jobs).toMatchObject([{ outcome: 'already_complete' }]);
+    expect((await runTvdb(['retry', document, '--json'], { home })).json.data.jobs).toMatchObject([
+      { outcome: 'already_complete' },
+    ]);
   });
 
   it('refuses a job that was named itself and is complete (E010, exit 2)', async () => {
@@ -91,11 +113,15 @@ describe('tvdb retry', () => {
 
   it('does what it can and exits 7 when some are refused', async () => {
     const { home, jobs, documents, run } = await failed(LETTER, POLICY);
-    const user = await onStore(home, ({ db }) => db.selectFrom('documents').select('user_id').executeTakeFirstOrThrow());
+    const user = await onStore(home, ({ db }) =>
+      db.selectFrom('documents').select('user_id').executeTakeFirstOrThrow(),
+    );
     rmSync(join(home, 'data/tvdb/storage/raw', user.user_id, `${documents[1]}.pdf`));
     const { code, json } = await runTvdb(['retry', run, '--json'], { home });
     expect(code).toBe(7);
-    expect(Object.fromEntries(json.data.jobs.map((job: { job_id: string; status: string }) => [job.job_id, job.status]))).toEqual({
+    expect(
+      Object.fromEntries(json.data.jobs.map((job: { job_id: string; status: string }) => [job.job_id, job.status])),
+    ).toEqual({
       [jobs[0] ?? '']: 'complete',
       [jobs[1] ?? '']: 'failed_parse',
     });
@@ -104,7 +130,11 @@ describe('tvdb retry', () => {
   it('wakes a job that is held until the user acts', async () => {
     const { home, json } = await runTvdb(['upload', LETTER, '--no-wait', '--json']);
     const job = json.data.documents[0].job_id as string;
-    await onStore(home, (store) => store.write((trx) => trx.updateTable('upload_jobs').set({ park_reason: 'held_by_user', run_after: null }).execute()));
+    await onStore(home, (store) =>
+      store.write((trx) =>
+        trx.updateTable('upload_jobs').set({ park_reason: 'held_by_user', run_after: null }).execute(),
+      ),
+    );
     const { code, json: answer } = await runTvdb(['retry', job, '--json'], { home });
     expect([code, answer.data.jobs]).toMatchObject([0, [{ outcome: 'woken', status: 'complete' }]]);
   });

@@ -21,29 +21,65 @@ describe('one document', () => {
       mode: { requested: 'mock', source: 'default', effective: { parse: 'mock', embed: 'mock' } },
       degraded: false,
       estimate: { likely_nano_usd: 0, max_nano_usd: 0 },
-      cost: { total_nano_usd: 0, total_usd: 0, items: [{ service: 'llamaparse', mode: 'mock', units: 1, unit: 'page', nano_usd: 0 }, { service: 'openai', mode: 'mock', unit: 'token', nano_usd: 0 }] },
+      cost: {
+        total_nano_usd: 0,
+        total_usd: 0,
+        items: [
+          { service: 'llamaparse', mode: 'mock', units: 1, unit: 'page', nano_usd: 0 },
+          { service: 'openai', mode: 'mock', unit: 'token', nano_usd: 0 },
+        ],
+      },
       totals: { documents: 1, complete: 1, rejected: 0, failed: 0 },
     });
     const [document] = data.documents;
-    expect(document).toMatchObject({ path: 'a.pdf', status: 'complete', pages: 1, chunks: 1, vectors: 1, dims: 1536, embedding_space: 'mock/hash-ngram@1/1536', origin: { parse: 'mock', embed: 'mock' }, error: null });
-    for (const id of [data.run_id, document.job_id, document.document_id, document.correlation_id]) expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    expect(document).toMatchObject({
+      path: 'a.pdf',
+      status: 'complete',
+      pages: 1,
+      chunks: 1,
+      vectors: 1,
+      dims: 1536,
+      embedding_space: 'mock/hash-ngram@1/1536',
+      origin: { parse: 'mock', embed: 'mock' },
+      error: null,
+    });
+    for (const id of [data.run_id, document.job_id, document.document_id, document.correlation_id])
+      expect(id).toMatch(/^[0-9a-f-]{36}$/);
     expect(new Set([data.run_id, document.job_id, document.document_id, document.correlation_id]).size).toBe(4);
-    expect(document.stages.map(({ name, status }: Json) => [name, status])).toEqual(['upload', 'parse', 'chunk', 'embed', 'store'].map((name) => [name, 'ok']));
+    expect(document.stages.map(({ name, status }: Json) => [name, status])).toEqual(
+      ['upload', 'parse', 'chunk', 'embed', 'store'].map((name) => [name, 'ok']),
+    );
     const status = await json(['status', data.run_id]);
     expect(status.data.jobs).toHaveLength(1);
   });
 
   it('tells of each step as an event, the first hello and the last the result', async () => {
     const { tvdb } = workplace({ 'a.pdf': letter });
-    const { stdout } = await tvdb(['upload', 'a.pdf', '--ndjson']);
-    const events = stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
+    const { stdout } = await tvdb(['upload', 'a.pdf', '--ndjson'], { env: { MOCK_PARSE_LATENCY: '50ms' } });
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index));
     expect(events[0].type).toBe('hello');
     expect(events.at(-1)).toMatchObject({ type: 'result', exit_code: 0 });
     expect(events.find(({ type }) => type === 'plan')).toMatchObject({ documents: 1, pages: 1, likely_nano_usd: 0 });
     const stages = events.filter(({ type }) => type === 'stage').map(({ stage, status }) => `${stage} ${status}`);
-    expect(stages).toEqual(['upload ok', 'parse start', 'parse ok', 'chunk start', 'chunk ok', 'embed start', 'embed ok', 'store start', 'store ok']);
+    expect(stages).toEqual([
+      'upload ok',
+      'parse start',
+      'parse ok',
+      'chunk start',
+      'chunk ok',
+      'embed start',
+      'embed ok',
+      'store start',
+      'store ok',
+    ]);
     expect(new Set(events.slice(2).map(({ run_id }) => run_id)).size).toBe(1);
+    // Each step counts its own time only.
+    const times = events.flatMap(({ type, status, ms }) => (type === 'stage' && status === 'ok' ? [ms as number] : []));
+    expect(times.reduce((sum, ms) => sum + ms, 0)).toBeLessThanOrEqual(events.at(-1).data.totals.ms);
   });
 
   it('is a tab-separated record in a pipe, and its id alone under -q', async () => {
@@ -60,7 +96,9 @@ describe('one document', () => {
     const { tvdb } = workplace({ 'a.pdf': letter });
     const { stdout, stderr } = await tvdb(['upload', 'a.pdf', '--no-color', '--progress=none'], { tty: true });
     expect(stderr).toMatch(/^Plan {6}1 document, 1 page, 2 kB {3}mode mock \(default\)\n/);
-    expect(stdout).toMatch(/^Done {6}a\.pdf -> [0-9a-f]{8} {3}\d+\.\ds\n {2}made {4}1 page, 1 chunk, 1 vector \(1,536 dims, mock\)\n {2}cost {4}\$0\.0000 actual, \$0\.0000 estimated\n$/);
+    expect(stdout).toMatch(
+      /^Done {6}a\.pdf -> [0-9a-f]{8} {3}\d+\.\ds\n {2}made {4}1 page, 1 chunk, 1 vector \(1,536 dims, mock\)\n {2}cost {4}\$0\.0000 actual, \$0\.0000 estimated\n$/,
+    );
     expect(stderr).toMatch(/\nnext {3}tvdb search "\.\.\." --doc [0-9a-f]{8}\n$/);
     for (const line of `${stdout}${stderr}`.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
@@ -92,14 +130,29 @@ describe('what is refused', () => {
   ])('%s has its own code, exits 1 and leaves nothing behind', async (_what, path, code) => {
     const { home, json } = workplace({ 'x.pdf': path });
     const answer = await json(['upload', 'x.pdf']);
-    expect(answer).toMatchObject({ ok: false, exit_code: 1, error: { code: `TVDB-${code}`, facts: { path: 'x.pdf' } } });
-    expect(answer.data).toMatchObject({ run_id: null, documents: [{ status: 'rejected', job_id: null, error: { code: `TVDB-${code}` } }], totals: { rejected: 1 } });
-    expect(readdirSync(join(home, 'data/tvdb/storage'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())).toEqual([]);
+    expect(answer).toMatchObject({
+      ok: false,
+      exit_code: 1,
+      error: { code: `TVDB-${code}`, facts: { path: 'x.pdf' } },
+    });
+    expect(answer.data).toMatchObject({
+      run_id: null,
+      documents: [{ status: 'rejected', job_id: null, error: { code: `TVDB-${code}` } }],
+      totals: { rejected: 1 },
+    });
+    expect(
+      readdirSync(join(home, 'data/tvdb/storage'), { recursive: true, withFileTypes: true }).filter((entry) =>
+        entry.isFile(),
+      ),
+    ).toEqual([]);
     expect((await json(['status'])).data.jobs).toEqual([]);
   });
 
   it('limits of size and pages have their own codes', async () => {
-    const { json } = workplace({ 'big.pdf': Buffer.concat([readFileSync(letter), Buffer.alloc(MB)]), 'long.pdf': join(FIXTURES, 'documents/employee-handbook.pdf') });
+    const { json } = workplace({
+      'big.pdf': Buffer.concat([readFileSync(letter), Buffer.alloc(MB)]),
+      'long.pdf': join(FIXTURES, 'documents/employee-handbook.pdf'),
+    });
     const answer = await json(['upload', 'big.pdf', 'long.pdf'], { env: { MAX_FILE_MB: '1', MAX_PAGES: '5' } });
     expect(answer.data.documents.map(({ error }: Json) => error.code)).toEqual(['TVDB-E406', 'TVDB-E407']);
     expect(answer).toMatchObject({ exit_code: 1, error: { code: 'TVDB-E401' } });
@@ -138,8 +191,15 @@ describe('what is refused', () => {
 
 describe('many documents', () => {
   it('all fixtures in one go: each file is accounted for and has the outcome its manifest allows', async () => {
-    const manifest = JSON.parse(readFileSync(join(FIXTURES, 'manifest.json'), 'utf8')) as { path: string; expect: string; alsoAllowed: string[]; committed: boolean }[];
-    const expected = new Map(manifest.filter(({ committed }) => committed).map((one) => [one.path, [one.expect, ...one.alsoAllowed]]));
+    const manifest = JSON.parse(readFileSync(join(FIXTURES, 'manifest.json'), 'utf8')) as {
+      path: string;
+      expect: string;
+      alsoAllowed: string[];
+      committed: boolean;
+    }[];
+    const expected = new Map(
+      manifest.filter(({ committed }) => committed).map((one) => [one.path, [one.expect, ...one.alsoAllowed]]),
+    );
     const { json } = workplace();
     const answer = await json(['upload', '--recursive', 'documents', 'hostile'], { cwd: FIXTURES });
     const { documents, totals, skipped } = answer.data;
@@ -167,7 +227,10 @@ describe('many documents', () => {
   it('reads paths from a list', async () => {
     const { json } = workplace({ 'a b.pdf': letter, 'c.pdf': unicode });
     const answer = await json(['upload', '--files-from', '-'], { stdin: 'c.pdf\0a b.pdf' });
-    expect(answer.data.documents.map(({ path, status }: Json) => [path, status])).toEqual([['a b.pdf', 'complete'], ['c.pdf', 'complete']]);
+    expect(answer.data.documents.map(({ path, status }: Json) => [path, status])).toEqual([
+      ['a b.pdf', 'complete'],
+      ['c.pdf', 'complete'],
+    ]);
   });
 
   it('--fail-fast accepts nothing once one is refused', async () => {
@@ -191,7 +254,6 @@ describe('many documents', () => {
     const { tvdb } = workplace({ '\u001b[31mred.pdf': letter, 'line\nbreak.pdf': unicode });
     for (const tty of [false, true]) {
       const { stdout, stderr } = await tvdb(['upload', '*.pdf', '--no-color', '--progress=plain'], { tty });
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
       expect(`${stdout}${stderr}`).not.toMatch(/\u001b/);
       expect(stdout).toContain('\\x1b[31mred.pdf');
       expect(stdout).toContain('line\\nbreak.pdf');
@@ -204,7 +266,12 @@ describe('the same again', () => {
     const { json } = workplace({ 'a.pdf': letter });
     const first = (await json(['upload', 'a.pdf'])).data.documents[0];
     const again = await json(['upload', 'a.pdf']);
-    expect(again).toMatchObject({ ok: true, data: { documents: [{ status: 'duplicate', document_id: first.document_id, duplicate_of: first.job_id, chunks: 1 }] } });
+    expect(again).toMatchObject({
+      ok: true,
+      data: {
+        documents: [{ status: 'duplicate', document_id: first.document_id, duplicate_of: first.job_id, chunks: 1 }],
+      },
+    });
     const forced = (await json(['upload', 'a.pdf', '--force'])).data.documents[0];
     expect(forced).toMatchObject({ status: 'complete', document_id: first.document_id });
     expect(forced.job_id).not.toBe(first.job_id);
@@ -220,6 +287,8 @@ describe('the same again', () => {
     const third = (await json(['upload', 'a.pdf', '--keep-old'])).data.documents[0];
     expect(third).toMatchObject({ status: 'complete', superseded: [] });
     const { data } = await json(['search', 'news and letters', '-k', '50']);
-    expect(new Set(data.results.map((hit: Json) => hit.document_id))).toEqual(new Set([second.document_id, third.document_id]));
+    expect(new Set(data.results.map((hit: Json) => hit.document_id))).toEqual(
+      new Set([second.document_id, third.document_id]),
+    );
   });
 });

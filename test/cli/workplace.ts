@@ -27,8 +27,10 @@ export function workplace(files: Record<string, string | Buffer> = {}) {
     if (typeof content === 'string') copyFileSync(content, join(cwd, name));
     else writeFileSync(join(cwd, name), content);
   }
-  const tvdb = (argv: readonly string[], options: RunOptions = {}): Promise<Run> => runTvdb(argv, { home, cwd, ...options });
-  const json = async (argv: readonly string[], options: RunOptions = {}): Promise<Json> => (await tvdb([...argv, '--json'], options)).json;
+  const tvdb = (argv: readonly string[], options: RunOptions = {}): Promise<Run> =>
+    runTvdb(argv, { home, cwd, ...options });
+  const json = async (argv: readonly string[], options: RunOptions = {}): Promise<Json> =>
+    (await tvdb([...argv, '--json'], options)).json;
   /** The rows of a table, read past the tool. */
   const rows = async (table: 'upload_jobs' | 'attempts' | 'runs' | 'documents'): Promise<Json[]> => {
     const store = openStore({ home: join(home, 'data/tvdb') });

@@ -27,7 +27,7 @@ const tellingParser = () =>
   });
 
 async function telling(line: ReturnType<typeof pipeline>, content = 'one') {
-  const made = await line.upload(content, { path: `/home/me/${NEEDLE}.pdf`, tags: { person: NEEDLE } });
+  const made = await line.upload(content, { path: `/papers/${NEEDLE}.pdf`, tags: { person: NEEDLE } });
   await line.store.write((trx) =>
     trx
       .updateTable('documents')

@@ -20,7 +20,10 @@ function breakableParser() {
     poll: (...given) => sound.poll(...given),
     fetchResult: (...given) => sound.fetchResult(...given),
   });
-  return { parser, mend: () => void (healthy = true), submits: sound.submits };
+  const mend = () => {
+    healthy = true;
+  };
+  return { parser, mend, submits: sound.submits };
 }
 
 const quiet = () => {};

@@ -12,8 +12,17 @@ import { accent, dim } from '../ui/text.ts';
 export const cancelCommand = defineCommand({
   name: 'cancel',
   summary: 'stop jobs that wait or run',
-  description: 'A worker that has the job in hand loses it at once and writes nothing more. What was stored of other jobs stays; the document stays.',
-  args: [{ name: 'id', summary: 'job, document, run or correlation id, or its first 4 or more characters', value: 'id', optional: true, repeat: true }],
+  description:
+    'A worker that has the job in hand loses it at once and writes nothing more. What was stored of other jobs stays; the document stays.',
+  args: [
+    {
+      name: 'id',
+      summary: 'job, document, run or correlation id, or its first 4 or more characters',
+      value: 'id',
+      optional: true,
+      repeat: true,
+    },
+  ],
   options: [
     { name: 'all', summary: 'every job that has not ended' },
     { name: 'yes', short: 'y', summary: 'do not ask before --all' },
@@ -27,15 +36,24 @@ export const cancelCommand = defineCommand({
   json: 'tvdb.cancel/v1',
   ndjson: false,
   async handler({ args, options }, ctx) {
-    if (options.all && args.id.length > 0) throw new TvdbError('E009', { message: '--all and ids exclude each other', facts: { flag: '--all', command: 'cancel' } });
+    if (options.all && args.id.length > 0)
+      throw new TvdbError('E009', {
+        message: '--all and ids exclude each other',
+        facts: { flag: '--all', command: 'cancel' },
+      });
     if (!options.all && args.id.length === 0) {
-      throw new TvdbError('E002', { message: 'What is to be cancelled is missing', why: 'give ids, or --all for every job that has not ended', facts: { command: 'cancel' } });
+      throw new TvdbError('E002', {
+        message: 'What is to be cancelled is missing',
+        why: 'give ids, or --all for every job that has not ended',
+        facts: { command: 'cancel' },
+      });
     }
     const world = await ctx.openWorld();
     const jobIds = await chosenJobs(world, args.id);
     if (options.all && jobIds.length > 0 && !options.yes) {
       const question = `Cancel ${plural(jobIds.length, 'job')}?`;
-      if (!(await ctx.ui.confirm(question, { flag: '--yes', why: '--all stops every job that has not ended' }))) return result([]);
+      if (!(await ctx.ui.confirm(question, { flag: '--yes', why: '--all stops every job that has not ended' })))
+        return result([]);
     }
     return result(await cancelAll(world, ctx, jobIds));
   },
@@ -52,8 +70,15 @@ interface Line {
   readonly outcome: CancelOutcome;
 }
 
-async function cancelAll({ store, pipeline }: World, { interrupt }: CommandContext, jobIds: readonly string[]): Promise<Line[]> {
-  const [{ cancelJob }, { documentById }] = await Promise.all([import('../../pipeline/cancel.ts'), import('../../store/documents.ts')]);
+async function cancelAll(
+  { store, pipeline }: World,
+  { interrupt }: CommandContext,
+  jobIds: readonly string[],
+): Promise<Line[]> {
+  const [{ cancelJob }, { documentById }] = await Promise.all([
+    import('../../pipeline/cancel.ts'),
+    import('../../store/documents.ts'),
+  ]);
   const lines: Line[] = [];
   for (const jobId of jobIds) {
     if (interrupt.stopping.aborted) break;
@@ -90,8 +115,17 @@ function result(lines: readonly Line[]): CommandResult {
     render: (page) => {
       if (stopped.length === 0) page.line('Nothing to cancel');
       for (const { job, filename, outcome } of lines) {
-        const remark = outcome.state === 'cancelled' ? `cancelled at ${outcome.was}${outcome.held ? ', a worker had it in hand' : ''}` : wordFor(outcome).replace('_', ' ');
-        page.status(outcome.state === 'cancelled' ? 'ok' : 'skip', accent(shortId(job.job_id)), '  ', filename ?? dim('deleted'), `   ${remark}`);
+        const remark =
+          outcome.state === 'cancelled'
+            ? `cancelled at ${outcome.was}${outcome.held ? ', a worker had it in hand' : ''}`
+            : wordFor(outcome).replace('_', ' ');
+        page.status(
+          outcome.state === 'cancelled' ? 'ok' : 'skip',
+          accent(shortId(job.job_id)),
+          '  ',
+          filename ?? dim('deleted'),
+          `   ${remark}`,
+        );
       }
     },
     plain: () => lines.map(({ job, filename, outcome }) => [job.job_id, wordFor(outcome), job.status, filename]),

@@ -58,7 +58,10 @@ async function settingsOf({ settings, sources }: Config): Promise<Setting[]> {
       secret,
       source: sourceName(source, name),
       from: sourceText(source),
-      shadowed: shadowed.map((one) => ({ source: sourceName(one.source, name), value: secret ? secretText(one.text) : one.text })),
+      shadowed: shadowed.map((one) => ({
+        source: sourceName(one.source, name),
+        value: secret ? secretText(one.text) : one.text,
+      })),
       doc: VARIABLES[name].doc,
     };
   });
@@ -85,10 +88,12 @@ function configPage(page: Page, settings: readonly Setting[], { home, preference
     page.heading(group);
     page.table({
       columns: [{ head: 'SETTING' }, { head: 'VALUE', flex: true }, { head: 'FROM', flex: true }],
-      rows: settings.filter((setting) => setting.group === group).map(({ name, value, secret, from, source }) => {
-        const quiet = source === 'default' ? dim : String;
-        return [name, value === null ? dim(secret ? 'not set' : '-') : quiet(value), quiet(from)];
-      }),
+      rows: settings
+        .filter((setting) => setting.group === group)
+        .map(({ name, value, secret, from, source }) => {
+          const quiet = source === 'default' ? dim : String;
+          return [name, value === null ? dim(secret ? 'not set' : '-') : quiet(value), quiet(from)];
+        }),
     });
   }
   const hidden = settings.filter(({ shadowed }) => shadowed.length > 0);

@@ -1,12 +1,10 @@
 /** `tvdb delete`: removes documents and everything made of them, for good. */
 import { TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
-import type { Deleted } from '../../pipeline/delete.ts';
 import type { World } from '../../world.ts';
 import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
 import { plural } from '../ui/format.ts';
-import { accent, dim } from '../ui/text.ts';
-import type { Warning } from '../ui/ui.ts';
+import { type DeletedLine, deleteResult } from './delete-view.ts';
 
 /** Documents named in the question. */
 const NAMED = 5;
@@ -24,7 +22,12 @@ export const deleteCommand = defineCommand({
     ['tvdb delete 9b1c7e02 51ce90aa --yes', 'two, from a script'],
   ],
   needs: 'world',
-  exitCodes: [0, [2, 'unknown id, or nobody can be asked and --yes is missing'], [4, 'a stored file cannot be removed'], 6],
+  exitCodes: [
+    0,
+    [2, 'unknown id, or nobody can be asked and --yes is missing'],
+    [4, 'a stored file cannot be removed'],
+    6,
+  ],
   json: 'tvdb.delete/v1',
   ndjson: false,
   async handler({ args, options }, ctx) {
@@ -32,14 +35,16 @@ export const deleteCommand = defineCommand({
     const targets = new Map<string, string | null>();
     for (const typed of args.document) targets.set(...(await target(world, typed)));
     if (!options.yes && !(await ctx.ui.confirm(question(targets), { flag: '--yes', why: 'it cannot be undone' }))) {
-      return result([], null);
+      return deleteResult([], null);
     }
     return erase(world, ctx, targets);
   },
 });
 
 function question(targets: ReadonlyMap<string, string | null>): string {
-  const names = [...targets].slice(0, NAMED).map(([id, filename]) => `${shortId(id)} ${filename ?? '(deleted already)'}`);
+  const names = [...targets]
+    .slice(0, NAMED)
+    .map(([id, filename]) => `${shortId(id)} ${filename ?? '(deleted already)'}`);
   const more = targets.size > NAMED ? `, and ${targets.size - NAMED} more` : '';
   return `Delete ${plural(targets.size, 'document')} for good: ${names.join(', ')}${more}?`;
 }
@@ -76,11 +81,16 @@ async function jobGiven(db: World['store']['db'], typed: string, jobId: string):
   });
 }
 
-type Line = Deleted & { readonly filename: string | null };
-
-async function erase({ store, pipeline }: World, { interrupt }: CommandContext, targets: ReadonlyMap<string, string | null>): Promise<CommandResult> {
-  const [{ deleteDocument }, { purgeRemains }] = await Promise.all([import('../../pipeline/delete.ts'), import('../../store/purge.ts')]);
-  const lines: Line[] = [];
+async function erase(
+  { store, pipeline }: World,
+  { interrupt }: CommandContext,
+  targets: ReadonlyMap<string, string | null>,
+): Promise<CommandResult> {
+  const [{ deleteDocument }, { purgeRemains }] = await Promise.all([
+    import('../../pipeline/delete.ts'),
+    import('../../store/purge.ts'),
+  ]);
+  const lines: DeletedLine[] = [];
   try {
     for (const [documentId, filename] of targets) {
       if (interrupt.stopping.aborted) break;
@@ -92,37 +102,5 @@ async function erase({ store, pipeline }: World, { interrupt }: CommandContext, 
     purgeRemains(store);
     throw error;
   }
-  return result(lines, lines.length === 0 ? null : purgeRemains(store));
-}
-
-function result(lines: readonly Line[], remains: string | null): CommandResult {
-  const warnings: Warning[] =
-    remains === null
-      ? []
-      : [{ code: 'TVDB-W507', message: `Deleted text may still be readable in unused parts of the store file: ${remains}. The same command again tries to remove it.` }];
-  return {
-    data: {
-      documents: lines.map(({ documentId, state, chunks, vectors, parses, cancelled }) => ({
-        document_id: documentId,
-        outcome: state,
-        chunks,
-        vectors,
-        parses,
-        cancelled_job_ids: cancelled.map(({ job_id: id }) => id),
-      })),
-      totals: { documents: lines.length },
-      purged: lines.length === 0 ? null : remains === null,
-    },
-    warnings,
-    render: (page) => {
-      if (lines.length === 0) page.line('Nothing was deleted');
-      for (const { documentId, state, filename, chunks, cancelled } of lines) {
-        const stopped = cancelled.length === 0 ? '' : `, ${plural(cancelled.length, 'job')} cancelled`;
-        const remark = state === 'deleted' ? `deleted: ${plural(chunks, 'chunk')}${stopped}` : 'was deleted already';
-        page.status(state === 'deleted' ? 'ok' : 'skip', accent(shortId(documentId)), '  ', filename ?? dim('deleted'), `   ${remark}`);
-      }
-    },
-    plain: () => lines.map(({ documentId, state, chunks }) => [documentId, state, String(chunks)]),
-    quiet: () => lines.map(({ documentId }) => documentId),
-  };
+  return deleteResult(lines, lines.length === 0 ? null : purgeRemains(store));
 }

@@ -1,19 +1,12 @@
 /** `doctor` on a screen, in a pipe and as JSON. */
 import { TvdbError } from '../../base/errors.ts';
-import { CHECK_GROUPS, CHECK_IDS, type CheckId, checkRow } from '../../pipeline/checks/catalogue.ts';
+import { CHECK_GROUPS, CHECK_IDS, checkRow } from '../../pipeline/checks/catalogue.ts';
 import type { CheckStatus } from '../../pipeline/checks/check.ts';
-import type { Examined } from '../../pipeline/checks/examine.ts';
+import type { Examined, RepairOutcome } from '../../pipeline/checks/examine.ts';
 import type { CommandResult, ExitCode } from '../command.ts';
 import { duration, plural } from '../ui/format.ts';
 import { accent, dim } from '../ui/text.ts';
 import type { Page } from '../ui/ui.ts';
-
-export interface RepairOutcome {
-  readonly id: CheckId;
-  readonly text: string;
-  /** `null` when it worked. */
-  readonly error: string | null;
-}
 
 export interface DoctorAnswer {
   readonly found: readonly Examined[];
@@ -30,7 +23,9 @@ const NAME_COLUMN = 15;
 /** The whole answer of the command. */
 export function doctorResult(answer: DoctorAnswer): CommandResult {
   const { found, repairs, ms, exitCode } = answer;
-  const counts = Object.fromEntries(STATUSES.map((status) => [status, found.filter((one) => one.status === status).length]));
+  const counts = Object.fromEntries(
+    STATUSES.map((status) => [status, found.filter((one) => one.status === status).length]),
+  );
   const failed = found.filter(({ status }) => status === 'fail');
   return {
     exitCode,
@@ -38,7 +33,8 @@ export function doctorResult(answer: DoctorAnswer): CommandResult {
       counts,
       ms: Math.round(ms),
       checks: found.map(checkJson),
-      repairs: repairs === null ? null : repairs.map(({ id, text, error }) => ({ id, text, done: error === null, error })),
+      repairs:
+        repairs === null ? null : repairs.map(({ id, text, error }) => ({ id, text, done: error === null, error })),
     },
     ...(failed.length > 0 && { error: failure(failed) }),
     render: (page) => doctorPage(page, answer),
@@ -81,7 +77,8 @@ function doctorPage(page: Page, { found, repairs, ms }: DoctorAnswer): void {
       }
     }
   }
-  for (const { id, text, error } of repairs ?? []) page.status(error === null ? 'ok' : 'fail', `fixed ${id}: `, error === null ? text : `${text}: ${error}`);
+  for (const { id, text, error } of repairs ?? [])
+    page.status(error === null ? 'ok' : 'fail', `fixed ${id}: `, error === null ? text : `${text}: ${error}`);
   page.blank();
   const counts = STATUSES.map((status) => `${found.filter((one) => one.status === status).length} ${status}`);
   page.line(`${counts.join('  ')}   `, dim(duration(ms)));
@@ -91,7 +88,14 @@ function doctorPage(page: Page, { found, repairs, ms }: DoctorAnswer): void {
 export function listResult(): CommandResult {
   const rows = CHECK_IDS.map((id) => ({ id, ...checkRow(id) }));
   return {
-    data: { checks: rows.map(({ id, group, summary, onRequest }) => ({ id, group: group.toLowerCase(), summary, on_request: onRequest === true })) },
+    data: {
+      checks: rows.map(({ id, group, summary, onRequest }) => ({
+        id,
+        group: group.toLowerCase(),
+        summary,
+        on_request: onRequest === true,
+      })),
+    },
     plain: () => rows.map(({ id, group, summary }) => [id, group.toLowerCase(), summary]),
     quiet: () => CHECK_IDS,
     render: (page) => {

@@ -1,10 +1,9 @@
 /** `tvdb doctor`: looks for what is wrong with the installation, the settings and the store. Never spends. */
 import { EXIT } from '../../base/error-codes.ts';
 import { CHECK_IDS, type CheckId } from '../../pipeline/checks/catalogue.ts';
-import type { Examined, ExamineOptions } from '../../pipeline/checks/examine.ts';
+import type { Examined, ExamineOptions, RepairOutcome } from '../../pipeline/checks/examine.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { VERSION } from '../version.ts';
-import type { RepairOutcome } from './doctor-view.ts';
 
 export const doctorCommand = defineCommand({
   name: 'doctor',
@@ -12,12 +11,19 @@ export const doctorCommand = defineCommand({
   description:
     'Without names: every check but the slow ones. A warning is not a failure. --fix does only local things that can be undone or that ' +
     'nobody needs (rights, abandoned temp files, buffers of ended jobs) and lists them first.',
-  args: [{ name: 'check', summary: 'only these checks; see --list-checks', value: CHECK_IDS, optional: true, repeat: true }],
+  args: [
+    { name: 'check', summary: 'only these checks; see --list-checks', value: CHECK_IDS, optional: true, repeat: true },
+  ],
   options: [
     { name: 'fix', summary: 'mend what can be mended safely', common: true },
     { name: 'list-checks', summary: 'print what is checked, and check nothing' },
     { name: 'offline', summary: 'ask no service' },
-    { name: 'timeout', value: 'duration', placeholder: 'dur', summary: 'limit for each check (default 10s, longer for the store)' },
+    {
+      name: 'timeout',
+      value: 'duration',
+      placeholder: 'dur',
+      summary: 'limit for each check (default 10s, longer for the store)',
+    },
   ],
   examples: [
     ['tvdb doctor', 'look at everything'],
@@ -32,13 +38,14 @@ export const doctorCommand = defineCommand({
   async handler({ args, options }, ctx) {
     const { doctorResult, listResult } = await import('./doctor-view.ts');
     if (options.listChecks) return listResult();
-    const { examine } = await import('../../pipeline/checks/examine.ts');
+    const { examine, mend } = await import('../../pipeline/checks/examine.ts');
     const only = args.check as readonly CheckId[];
     const how = (ids: readonly CheckId[]) => examineOptions(ctx, ids, options.offline, options.timeout);
     const started = ctx.clock.monotonic();
     let found = await examine(how(only));
     let repairs: RepairOutcome[] | null = null;
     if (options.fix) {
+      announce(found, ctx);
       repairs = await mend(found, ctx);
       const again = repairs.map(({ id }) => id);
       if (again.length > 0) {
@@ -47,30 +54,41 @@ export const doctorCommand = defineCommand({
       }
     }
     const failed = found.some(({ status }) => status === 'fail');
-    return doctorResult({ found, repairs, ms: ctx.clock.monotonic() - started, exitCode: failed ? EXIT.failed : EXIT.ok });
+    return doctorResult({
+      found,
+      repairs,
+      ms: ctx.clock.monotonic() - started,
+      exitCode: failed ? EXIT.failed : EXIT.ok,
+    });
   },
 });
 
-function examineOptions(ctx: CommandContext, only: readonly CheckId[], offline: boolean, limitMs: number | undefined): ExamineOptions {
+function examineOptions(
+  ctx: CommandContext,
+  only: readonly CheckId[],
+  offline: boolean,
+  limitMs: number | undefined,
+): ExamineOptions {
   const { config, env, cwd, clock, globals, interrupt } = ctx;
-  return { config, env, cwd, envFile: globals.envFile, version: VERSION, clock, offline, only, limitMs, stopping: interrupt.stopping };
+  return {
+    config,
+    env,
+    cwd,
+    envFile: globals.envFile,
+    version: VERSION,
+    clock,
+    offline,
+    only,
+    limitMs,
+    stopping: interrupt.stopping,
+  };
 }
 
-/** Lists the repairs, then does them one by one; one that does not work leaves the finding as it was. */
-async function mend(found: readonly Examined[], { ui }: CommandContext): Promise<RepairOutcome[]> {
-  const planned = found.flatMap(({ id, repair }) => (repair === undefined ? [] : [{ id, repair }]));
+/** Says on stderr what is going to be done. */
+function announce(found: readonly Examined[], { ui }: CommandContext): void {
+  const planned = found.filter(({ repair }) => repair !== undefined);
   ui.note((page) => {
-    if (planned.length === 0) page.line('Nothing to fix automatically');
-    else page.line('Fixing:');
-    for (const { id, repair } of planned) page.line(`  ${id}: ${repair.text}`);
+    page.line(planned.length === 0 ? 'Nothing to fix automatically' : 'Fixing:');
+    for (const { id, repair } of planned) page.line(`  ${id}: ${repair?.text ?? ''}`);
   });
-  const outcomes: RepairOutcome[] = [];
-  for (const { id, repair } of planned) {
-    const error = await repair.apply().then(
-      () => null,
-      (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
-    );
-    outcomes.push({ id, text: repair.text, error });
-  }
-  return outcomes;
 }

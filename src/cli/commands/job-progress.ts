@@ -6,7 +6,7 @@ import { progressOf } from '../../pipeline/stage.ts';
 import type { OnEvent } from '../../pipeline/step.ts';
 import type { JobEventRow, JobRow } from '../../store/schema.ts';
 import { duration, plural } from '../ui/format.ts';
-import { dim, statusColumn, type StatusWord } from '../ui/text.ts';
+import { dim, type StatusWord, statusColumn } from '../ui/text.ts';
 import type { ProgressState, ProgressView, Ui } from '../ui/ui.ts';
 import { lastError, parkText } from './job-view.ts';
 
@@ -60,7 +60,8 @@ export function followJobs(options: FollowOptions): JobFollower {
     const state = stateOf(job, options.labelOf(job));
     view.item(job.job_id, state);
     const before = followed.get(job.job_id);
-    followed.set(job.job_id, { word: state.status, step: stepOf(job.status), ms: before?.ms ?? 0 });
+    const step = stepOf(job.status);
+    followed.set(job.job_id, { word: state.status, step, ms: before?.step === step ? before.ms : 0 });
     if (jobIds.length > 1) tally();
   };
 
@@ -76,7 +77,8 @@ export function followJobs(options: FollowOptions): JobFollower {
       if (options.keepSteps && ending === 'ok') view.log(keptStep(step, job, ms, ui.ascii));
     }
     if (event.code === 'FALLBACK') ui.event('fallback', { ...common, ...(JSON.parse(event.data) as object) });
-    if (event.code === 'FAILED') ui.event('error', { ...common, stage: step, error: lastError(job) ?? failureIn(event) });
+    if (event.code === 'FAILED')
+      ui.event('error', { ...common, stage: step, error: lastError(job) ?? failureIn(event) });
     if (event.code === 'EMBED_BUFFERED' && clock.monotonic() - lastProgress >= PROGRESS_EVERY_MS) {
       lastProgress = clock.monotonic();
       const { embeds_done: done, embeds_total: total } = progressOf(job);
@@ -106,7 +108,12 @@ function stageEnd(event: JobEventRow, job: JobRow, step: Step): 'ok' | 'fail' | 
   if (event.code === 'RETRY_SCHEDULED' || event.code === 'PARKED') return 'wait';
   if (event.code === 'CANCELLED' || event.code === 'UPLOAD_DEDUP_HIT') return 'skip';
   if (event.code === 'UPLOAD_ACCEPTED' || event.to_status === 'complete') return 'ok';
-  return step !== 'upload' && event.to_status !== null && event.to_status !== event.from_status && stepOf(job.status) !== step ? 'ok' : null;
+  return step !== 'upload' &&
+    event.to_status !== null &&
+    event.to_status !== event.from_status &&
+    stepOf(job.status) !== step
+    ? 'ok'
+    : null;
 }
 
 /** The step that begins with this event. */
@@ -127,7 +134,12 @@ export function stateOf(job: JobRow, label: string): ProgressState {
   const { pages, chunks_total: chunks, embeds_done: done, embeds_total: total } = progressOf(job);
   const step = stepOf(job.status);
   if (job.status === 'complete') {
-    return { label, status: 'ok', step, detail: `${plural(chunks, 'chunk')}${job.fallback_triggered === 1 ? ', DEGRADED' : ''}` };
+    return {
+      label,
+      status: 'ok',
+      step,
+      detail: `${plural(chunks, 'chunk')}${job.fallback_triggered === 1 ? ', DEGRADED' : ''}`,
+    };
   }
   if (isFailed(job.status)) {
     const error = lastError(job);

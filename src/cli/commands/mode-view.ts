@@ -43,7 +43,16 @@ export function modeResult(answer: ModeAnswer): CommandResult {
         key: key === undefined ? null : secretText(key),
         retry_at: null,
       })),
-      saved: saved === null ? null : { mode: saved.to, was: saved.from, file: saved.file, changed: saved.from !== saved.to, in_effect: !answer.hidden },
+      saved:
+        saved === null
+          ? null
+          : {
+              mode: saved.to,
+              was: saved.from,
+              file: saved.file,
+              changed: saved.from !== saved.to,
+              in_effect: !answer.hidden,
+            },
     },
     warnings: warnings(answer),
     render: (page) => modePage(page, answer),
@@ -62,13 +71,24 @@ function wanted(mode: ServiceMode): 'mock' | 'real' {
 
 function warnings({ saved, hidden, source, mode }: ModeAnswer): Warning[] {
   if (saved === null || !hidden || saved.to === mode) return [];
-  const cure = source.kind === 'environment' ? 'unset SERVICE_MODE' : source.kind === 'file' ? `remove SERVICE_MODE from ${source.path}` : 'leave the flag out';
-  return [{ code: 'TVDB-W103', message: `${saved.to} is saved but not in effect here: SERVICE_MODE=${mode} is set in ${sourceText(source)}; ${cure}` }];
+  const cure =
+    source.kind === 'environment'
+      ? 'unset SERVICE_MODE'
+      : source.kind === 'file'
+        ? `remove SERVICE_MODE from ${source.path}`
+        : 'leave the flag out';
+  return [
+    {
+      code: 'TVDB-W103',
+      message: `${saved.to} is saved but not in effect here: SERVICE_MODE=${mode} is set in ${sourceText(source)}; ${cure}`,
+    },
+  ];
 }
 
 function modePage(page: Page, { mode, source, shadowed, services, saved }: ModeAnswer): void {
   if (saved !== null) {
-    const before = saved.from === saved.to ? 'unchanged' : saved.from === null ? 'nothing was saved before' : `was ${saved.from}`;
+    const before =
+      saved.from === saved.to ? 'unchanged' : saved.from === null ? 'nothing was saved before' : `was ${saved.from}`;
     page.field('Saved', strong(`mode ${saved.to}`), ` in ${saved.file}   `, dim(`(${before})`));
   }
   page.field('Mode', strong(mode), `   from ${sourcePhrase(source, 'SERVICE_MODE')}`);
@@ -99,6 +119,7 @@ function why({ name, key, route }: ServiceRoute): string {
     not_built: `the real service is not built into this version${keyText}`,
   };
   // The router embeds a mock parse in the mock space, whatever the key would allow.
-  if (route.fallback && route.why !== 'key_missing') return 'the parse is a mock, and real vectors of it would be paid for nothing';
+  if (route.fallback && route.why !== 'key_missing')
+    return 'the parse is a mock, and real vectors of it would be paid for nothing';
   return reasons[route.why];
 }

@@ -38,10 +38,17 @@ export const modeCommand = defineCommand({
       source: applies ? { kind: 'preferences', path: config.preferencesFile } : source,
       shadowed: [
         ...shadowed.filter((one) => saved === null || one.source.kind !== 'preferences'),
-        ...(saved !== null && hidden ? [{ source: { kind: 'preferences' as const, path: config.preferencesFile }, text: saved.to }] : []),
+        ...(saved !== null && hidden
+          ? [{ source: { kind: 'preferences' as const, path: config.preferencesFile }, text: saved.to }]
+          : []),
       ],
       services: [
-        { name: 'llamaparse', title: 'LlamaParse', key: config.settings.LLAMAPARSE_API_KEY ?? config.settings.LLAMA_CLOUD_API_KEY, route: decision.services.llamaparse },
+        {
+          name: 'llamaparse',
+          title: 'LlamaParse',
+          key: config.settings.LLAMAPARSE_API_KEY ?? config.settings.LLAMA_CLOUD_API_KEY,
+          route: decision.services.llamaparse,
+        },
         { name: 'openai', title: 'OpenAI', key: config.settings.OPENAI_API_KEY, route: decision.services.openai },
       ],
       saved,
@@ -62,7 +69,9 @@ async function save(to: ServiceMode, ctx: CommandContext): Promise<NonNullable<M
   if (from !== to) {
     await savePreference(directoryOf(config), 'SERVICE_MODE', to);
     const { recordModeChange } = await import('../../store/mode-changes.ts');
-    await world.store.write((trx) => recordModeChange(trx, { changed_at: clock.now(), from_mode: from, to_mode: to, changed_by: world.userId }));
+    await world.store.write((trx) =>
+      recordModeChange(trx, { changed_at: clock.now(), from_mode: from, to_mode: to, changed_by: world.userId }),
+    );
   }
   return { from, to, file: config.preferencesFile };
 }

@@ -32,7 +32,8 @@ export interface RetryAnswer {
 /** A job that was named itself and has ended well is refused (E010); met through its document or run it is only mentioned. */
 export function lineOf({ job, outcome }: Retried, filename: string | null, named: boolean): RetryLine {
   const ended = job.status === 'complete' || job.status === 'duplicate' || job.status === 'cancelled';
-  if (!named || !ended) return { job, filename, outcome, taken: outcome.state === 'retried' || outcome.state === 'woken' };
+  if (!named || !ended)
+    return { job, filename, outcome, taken: outcome.state === 'retried' || outcome.state === 'woken' };
   const error = new TvdbError('E010', {
     message: `Job ${shortId(job.job_id)} has not failed: it is ${job.status}`,
     fix: job.status === 'cancelled' ? 'Upload the document again.' : 'To redo it all the same: upload it with --force.',
@@ -54,7 +55,10 @@ export function exitOfRetry({ lines, waited }: RetryAnswer): ExitCode {
   const ends = lines.map((line) => endOf(line, waited));
   const bad = ends.filter((end) => end === 'bad').length;
   if (bad > 0 && bad < lines.length) return EXIT.partial;
-  if (bad > 0) return lines.every(({ outcome }) => outcome.state === 'refused' && outcome.error.code === 'E010') ? EXIT.usage : EXIT.failed;
+  if (bad > 0)
+    return lines.every(({ outcome }) => outcome.state === 'refused' && outcome.error.code === 'E010')
+      ? EXIT.usage
+      : EXIT.failed;
   return ends.includes('pending') ? EXIT.pending : EXIT.ok;
 }
 
@@ -65,7 +69,11 @@ export function retryResult(answer: RetryAnswer): CommandResult {
   const queued = !waited && lines.some(({ taken }) => taken);
   return {
     exitCode: exitOfRetry(answer),
-    data: { run_id: lines.some(({ taken }) => taken) ? runId : null, jobs: lines.map(lineJson), totals: totals(answer) },
+    data: {
+      run_id: lines.some(({ taken }) => taken) ? runId : null,
+      jobs: lines.map(lineJson),
+      totals: totals(answer),
+    },
     render: (page) => retryPage(page, answer),
     plain: () => lines.map(({ job, outcome, filename }) => [job.job_id, outcome.state, job.status, filename]),
     quiet: () => lines.filter(({ taken }) => taken).map(({ job }) => job.job_id),
@@ -76,7 +84,12 @@ export function retryResult(answer: RetryAnswer): CommandResult {
 
 function totals({ lines, waited }: RetryAnswer) {
   const count = (end: ReturnType<typeof endOf>) => lines.filter((line) => endOf(line, waited) === end).length;
-  return { jobs: lines.length, taken_up: lines.filter(({ taken }) => taken).length, failed: count('bad'), pending: count('pending') };
+  return {
+    jobs: lines.length,
+    taken_up: lines.filter(({ taken }) => taken).length,
+    failed: count('bad'),
+    pending: count('pending'),
+  };
 }
 
 function lineJson({ job, filename, outcome }: RetryLine): Record<string, unknown> {
@@ -115,7 +128,14 @@ function retryPage(page: Page, answer: RetryAnswer): void {
   if (!lines.some(({ taken, outcome }) => taken || outcome.state === 'refused')) page.line('Nothing to retry');
   for (const line of lines) {
     const { job, filename } = line;
-    page.status(wordOf(line, answer), accent(shortId(job.job_id)), '  ', filename ?? dim('deleted'), '   ', remarkOf(line, answer));
+    page.status(
+      wordOf(line, answer),
+      accent(shortId(job.job_id)),
+      '  ',
+      filename ?? dim('deleted'),
+      '   ',
+      remarkOf(line, answer),
+    );
   }
 }
 
@@ -144,7 +164,10 @@ function errorOf({ lines, waited }: RetryAnswer): TvdbError | undefined {
   if (bad.length === 1 && first.outcome.state === 'refused') return first.outcome.error;
   const items = bad.map(({ job, filename, outcome }) => {
     const problem = problemOf({ job, outcome });
-    return { name: `${shortId(job.job_id)} ${filename ?? ''}`.trim(), reason: problem === null ? job.status : reasonText(problem) };
+    return {
+      name: `${shortId(job.job_id)} ${filename ?? ''}`.trim(),
+      reason: problem === null ? job.status : reasonText(problem),
+    };
   });
   return new TvdbError('E401', {
     message: `${bad.length} of ${plural(lines.length, 'job')} could not be completed`,

@@ -1,6 +1,7 @@
 /** What a `run` did, gathered from the jobs it touched and the queue it left. */
-import { ERROR_CODES, type ErrorCode, EXIT } from '../../base/error-codes.ts';
+
 import { iso } from '../../base/clock.ts';
+import { ERROR_CODES, type ErrorCode, EXIT } from '../../base/error-codes.ts';
 import { TvdbError } from '../../base/errors.ts';
 import { isFailed, type JobStatus, type ParkReason } from '../../domain/job-state.ts';
 import type { DriveSummary } from '../../pipeline/run.ts';
@@ -24,14 +25,23 @@ export interface RunAnswer {
   readonly fallbacks: number;
   /** Jobs in scope that are not ended. */
   readonly leftInQueue: number;
-  readonly parked: readonly { readonly reason: ParkReason; readonly text: string; readonly jobs: number; readonly until: number | null }[];
+  readonly parked: readonly {
+    readonly reason: ParkReason;
+    readonly text: string;
+    readonly jobs: number;
+    readonly until: number | null;
+  }[];
   readonly ms: number;
 }
 
 /** Looks at the jobs a worker touched and at what rests in the queue, as of now. */
 export async function runAnswer(
   { store }: World,
-  run: Pick<RunAnswer, 'runId' | 'ms'> & { summary: DriveSummary; touched: readonly string[]; parked: readonly { reason: ParkReason; jobs: number; until: number | null }[] },
+  run: Pick<RunAnswer, 'runId' | 'ms'> & {
+    summary: DriveSummary;
+    touched: readonly string[];
+    parked: readonly { reason: ParkReason; jobs: number; until: number | null }[];
+  },
 ): Promise<RunAnswer> {
   const { summary } = run;
   const rows = await Promise.all(run.touched.map((jobId) => jobById(store.db, jobId)));
@@ -39,7 +49,9 @@ export async function runAnswer(
   const byStatus: Partial<Record<JobStatus, number>> = {};
   for (const { status } of jobs) byStatus[status] = (byStatus[status] ?? 0) + 1;
   const failed = await Promise.all(
-    jobs.filter(({ status }) => isFailed(status)).map(async (job) => ({ job, name: (await documentById(store.db, job.document_id))?.filename ?? '(deleted)' })),
+    jobs
+      .filter(({ status }) => isFailed(status))
+      .map(async (job) => ({ job, name: (await documentById(store.db, job.document_id))?.filename ?? '(deleted)' })),
   );
   const { ready, parked, held, leased } = summary.left;
   return {
@@ -88,7 +100,9 @@ function reasonOf(job: JobRow): string {
 /** `data` of `tvdb.run/v1`. */
 export function runJson(answer: RunAnswer): Record<string, unknown> {
   // Without a price ledger only mock work has a known cost.
-  const real = new Set(answer.jobs.flatMap((job) => (job.parse_origin === 'real' || job.embed_origin === 'real' ? [job.job_id] : [])));
+  const real = new Set(
+    answer.jobs.flatMap((job) => (job.parse_origin === 'real' || job.embed_origin === 'real' ? [job.job_id] : [])),
+  );
   const total = answer.jobs.reduce<number | null>((sum, job) => {
     const cost = jobCost(job, { withRealRequests: real });
     return sum === null || cost === null ? null : sum + cost;

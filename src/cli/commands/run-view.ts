@@ -10,8 +10,8 @@ import { duration, plural } from '../ui/format.ts';
 import { accent, bad, type Cell, dim, good, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui, Warning } from '../ui/ui.ts';
 import { lastError } from './job-view.ts';
-import { untilText } from './status-view.ts';
 import type { RunAnswer } from './run-answer.ts';
+import { untilText } from './status-view.ts';
 
 /** What a line of activity says. `out`: handed to a service or a step; `back`: its result; `mark`: anything else. */
 export interface Activity {
@@ -53,7 +53,8 @@ function detailOf(event: JobEventRow, job: JobRow): string {
   const { pages, chunks_total: chunks, embeds_total: vectors } = progressOf(job);
   if (event.code === 'PARSE_INTENT' || event.code === 'PARSE_STORED') return plural(pages, 'page');
   if (event.code === 'CHUNK_COMMITTED') return plural(chunks, 'chunk');
-  if (event.code === 'EMBED_PLANNED') return `${plural(chunks, 'chunk')}, ${data.batches === 1 ? '1 batch' : `${data.batches ?? 0} batches`}`;
+  if (event.code === 'EMBED_PLANNED')
+    return `${plural(chunks, 'chunk')}, ${data.batches === 1 ? '1 batch' : `${data.batches ?? 0} batches`}`;
   if (event.code === 'EMBED_COMMITTED') return plural(vectors, 'vector');
   if (event.code === 'FINALIZED') return `searchable${job.fallback_triggered === 1 ? ', DEGRADED' : ''}`;
   const error = data.error ?? (event.code === 'FAILED' ? lastError(job) : null);
@@ -64,9 +65,23 @@ function detailOf(event: JobEventRow, job: JobRow): string {
 const ARROWS = { out: '-->', back: '<--', mark: ' ! ' } as const;
 
 /** `11:40:43 <-- parse  3fa85f64  file.pdf  ok  24 pages  41.7s` */
-export function activityLine(page: Page, { at, kind, stage, jobId, status, detail, ms }: Activity, name: string, ui: Pick<Ui, 'time'>): void {
+export function activityLine(
+  page: Page,
+  { at, kind, stage, jobId, status, detail, ms }: Activity,
+  name: string,
+  ui: Pick<Ui, 'time'>,
+): void {
   const time = ms === null ? '' : dim(`  ${duration(ms)}`);
-  page.line(dim(ui.time(at)), ` ${ARROWS[kind]} `, stage.padEnd(7), accent(shortId(jobId)), `  ${name}  `, statusText(status), `  ${detail}`, time);
+  page.line(
+    dim(ui.time(at)),
+    ` ${ARROWS[kind]} `,
+    stage.padEnd(7),
+    accent(shortId(jobId)),
+    `  ${name}  `,
+    statusText(status),
+    `  ${detail}`,
+    time,
+  );
 }
 
 function statusText(status: Activity['status']): Text {
@@ -81,7 +96,16 @@ export function activityRow({ at, stage, jobId, status, detail, ms }: Activity, 
 }
 
 /** The lines above the first activity. */
-export function readyNote(page: Page, { mode, onlyRun, waiting, parked, failed }: { mode: string | undefined; onlyRun: string | undefined; waiting: number; parked: number; failed: number }): void {
+export function readyNote(
+  page: Page,
+  {
+    mode,
+    onlyRun,
+    waiting,
+    parked,
+    failed,
+  }: { mode: string | undefined; onlyRun: string | undefined; waiting: number; parked: number; failed: number },
+): void {
   const scope = `${mode === undefined ? 'all modes' : `mode ${mode}`}${onlyRun === undefined ? '' : `   run ${shortId(onlyRun)}`}`;
   page.field('Ready', scope, dim('   Ctrl-C to stop'));
   page.field('', `queue   ${waiting} waiting, ${parked} parked, ${failed} failed`);
@@ -94,11 +118,19 @@ export function runPage(page: Page, answer: RunAnswer): void {
 
 /** Jobs that rest are no failure, but somebody should know. */
 export function parkedWarnings({ parked }: RunAnswer, ui: Pick<Ui, 'date' | 'time'>, now: number): Warning[] {
-  return parked.map(({ jobs, text, until }) => ({ code: 'TVDB-W310', message: `${plural(jobs, 'job')} parked: ${text}, ${untilText(until, now, ui)}` }));
+  return parked.map(({ jobs, text, until }) => ({
+    code: 'TVDB-W310',
+    message: `${plural(jobs, 'job')} parked: ${text}, ${untilText(until, now, ui)}`,
+  }));
 }
 
 const ENDS: Record<RunAnswer['stoppedBy'], string> = {
-  drained: 'idle', limit: 'done', idle: 'idle', timeout: 'time up', failure: 'stopped', stopped: 'stopped',
+  drained: 'idle',
+  limit: 'done',
+  idle: 'idle',
+  timeout: 'time up',
+  failure: 'stopped',
+  stopped: 'stopped',
 };
 
 /** `idle   12 done  1 failed  1 fallback   0 left   6m20s` */
@@ -109,5 +141,10 @@ export function summaryLine(answer: RunAnswer): Text {
   if (answer.failed.length > 0) parts.push(`${answer.failed.length} failed`);
   if ((byStatus.cancelled ?? 0) > 0) parts.push(`${byStatus.cancelled} cancelled`);
   if (fallbacks > 0) parts.push(plural(fallbacks, 'fallback'));
-  return [strong(ENDS[answer.stoppedBy].padEnd(10)), parts.join('  '), `   ${answer.leftInQueue} left in the queue`, dim(`   ${duration(answer.ms)}`)];
+  return [
+    strong(ENDS[answer.stoppedBy].padEnd(10)),
+    parts.join('  '),
+    `   ${answer.leftInQueue} left in the queue`,
+    dim(`   ${duration(answer.ms)}`),
+  ];
 }

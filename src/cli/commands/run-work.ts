@@ -10,7 +10,7 @@ import { deadWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
-import { runAnswer, type RunAnswer, runExit } from './run-answer.ts';
+import { type RunAnswer, runAnswer, runExit } from './run-answer.ts';
 import { activityLine, activityOf, activityRow, readyNote } from './run-view.ts';
 import { interruptedCode } from './upload-drive.ts';
 
@@ -28,7 +28,10 @@ export async function runQueue(request: RunRequest, world: World, ctx: CommandCo
   const { ui, clock, interrupt } = ctx;
   const { store, pipeline, router } = world;
   if (request.mode !== undefined) router.refuseUnusable(router.decide(request.mode));
-  const onlyRun = request.onlyRun === undefined ? undefined : (await resolveId(store.db, request.onlyRun, ['run'], { command: ['run', '--only-run'] })).id;
+  const onlyRun =
+    request.onlyRun === undefined
+      ? undefined
+      : (await resolveId(store.db, request.onlyRun, ['run'], { command: ['run', '--only-run'] })).id;
   await noteQueue({ mode: request.mode, onlyRun }, world, ctx);
   const runId = ctx.ids.uuid();
   const started = clock.monotonic();
@@ -53,13 +56,23 @@ export async function runQueue(request: RunRequest, world: World, ctx: CommandCo
     });
     await log.written();
     const parked = await parkedInScope(store.db, clock.now(), { runId: onlyRun, mode: request.mode });
-    const done = await runAnswer(world, { runId, summary, touched: [...touched], parked, ms: clock.monotonic() - started });
+    const done = await runAnswer(world, {
+      runId,
+      summary,
+      touched: [...touched],
+      parked,
+      ms: clock.monotonic() - started,
+    });
     return { answer: done, exitCode: interruptedCode(ctx) ?? runExit(done) };
   });
   return answer;
 }
 
-async function noteQueue(scope: { mode: ServiceMode | undefined; onlyRun: string | undefined }, { store, clock }: World, { ui }: CommandContext): Promise<void> {
+async function noteQueue(
+  scope: { mode: ServiceMode | undefined; onlyRun: string | undefined },
+  { store, clock }: World,
+  { ui }: CommandContext,
+): Promise<void> {
   const counts = await countQueue(store.db, clock.now(), await deadWorkers(store.db));
   const sum = (pick: (row: (typeof counts)[number]) => number) => counts.reduce((total, row) => total + pick(row), 0);
   const failed = (row: (typeof counts)[number]) => row.status.startsWith('failed_');

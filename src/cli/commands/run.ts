@@ -7,17 +7,44 @@ export const runCommand = defineCommand({
   name: 'run',
   summary: 'work on the queue',
   description:
-    'Takes jobs by priority, then age, until nothing can go on soon (--drain, the default). Jobs that rest for longer stay, with their reason. ' +
+    'Takes jobs by priority, then age, until nothing can go on soon (--drain, the default). ' +
+    'Jobs that rest for longer stay, with their reason. ' +
     'Any number of processes may run on one store.',
   args: [],
   options: [
     { name: 'drain', summary: 'end when nothing can go on soon (the default)', excludes: ['watch', 'once'] },
-    { name: 'watch', short: 'w', summary: 'keep running and wait for new jobs until Ctrl-C', common: true, excludes: ['once'] },
+    {
+      name: 'watch',
+      short: 'w',
+      summary: 'keep running and wait for new jobs until Ctrl-C',
+      common: true,
+      excludes: ['once'],
+    },
     { name: 'once', summary: 'take one job to its end, or to where it has to wait, then end', common: true },
-    { name: 'mode', short: 'm', value: SERVICE_MODES, placeholder: 'mode', summary: 'only jobs of this mode: mock, real or hybrid', common: true },
+    {
+      name: 'mode',
+      short: 'm',
+      value: SERVICE_MODES,
+      placeholder: 'mode',
+      summary: 'only jobs of this mode: mock, real or hybrid',
+      common: true,
+    },
     { name: 'only-run', value: 'id', placeholder: 'run', summary: 'only the jobs of one upload' },
-    { name: 'concurrency', value: 'integer', min: 1, max: 64, placeholder: 'n', summary: 'jobs worked on at a time', setting: 'WORKER_CONCURRENCY' },
-    { name: 'idle-timeout', value: 'duration', placeholder: 'dur', summary: 'with --watch: end after this long without work' },
+    {
+      name: 'concurrency',
+      value: 'integer',
+      min: 1,
+      max: 64,
+      placeholder: 'n',
+      summary: 'jobs worked on at a time',
+      setting: 'WORKER_CONCURRENCY',
+    },
+    {
+      name: 'idle-timeout',
+      value: 'duration',
+      placeholder: 'dur',
+      summary: 'with --watch: end after this long without work',
+    },
     { name: 'yes', short: 'y', summary: 'answer yes to every question' },
   ],
   examples: [
@@ -32,9 +59,19 @@ export const runCommand = defineCommand({
   ndjson: true,
   async handler({ options }, ctx) {
     const world = await ctx.openWorld();
-    const [{ runQueue }, { runError, runExit, runJson }, view] = await Promise.all([import('./run-work.ts'), import('./run-answer.ts'), import('./run-view.ts')]);
+    const [{ runQueue }, { runError, runExit, runJson }, view] = await Promise.all([
+      import('./run-work.ts'),
+      import('./run-answer.ts'),
+      import('./run-view.ts'),
+    ]);
     const answer = await runQueue(
-      { mode: options.mode, onlyRun: options.onlyRun, watch: options.watch, once: options.once, idleTimeout: options.idleTimeout },
+      {
+        mode: options.mode,
+        onlyRun: options.onlyRun,
+        watch: options.watch,
+        once: options.once,
+        idleTimeout: options.idleTimeout,
+      },
       world,
       ctx,
     );
@@ -42,7 +79,8 @@ export const runCommand = defineCommand({
   },
 });
 
-type Shown = Pick<typeof import('./run-answer.ts'), 'runError' | 'runExit' | 'runJson'> & Pick<typeof import('./run-view.ts'), 'runPage' | 'summaryLine' | 'parkedWarnings'>;
+type Shown = Pick<typeof import('./run-answer.ts'), 'runError' | 'runExit' | 'runJson'> &
+  Pick<typeof import('./run-view.ts'), 'runPage' | 'summaryLine' | 'parkedWarnings'>;
 
 function toResult(answer: RunAnswer, shown: Shown, { ui, clock }: CommandContext): CommandResult {
   const error = shown.runError(answer);

@@ -5,7 +5,13 @@ import { type Settings, VARIABLES, type VariableName } from '../../config/variab
 /** A key shorter than this would be half shown by its last four characters. */
 const LEAST_SHOWN = 16;
 
-const UNITS = [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1_000], ['ms', 1]] as const;
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+] as const;
 
 /** `env:NAME`, `flag:--mode`, `file:/path`, `preferences:/path` or `default`: for programs. */
 export function sourceName(source: Source, variable: VariableName): string {

@@ -33,7 +33,13 @@ export async function acceptAll(
   for (const [index, one] of taken.entries()) {
     if (one.state !== 'ready') continue;
     if (interrupt.stopping.aborted) await discardDocument(one.document);
-    else accepted.set(index, await acceptDocument(pipeline, one.document, { ...request, tags: { ...request.tags } }, (...told) => events.push(told)));
+    else
+      accepted.set(
+        index,
+        await acceptDocument(pipeline, one.document, { ...request, tags: { ...request.tags } }, (...told) =>
+          events.push(told),
+        ),
+      );
   }
   return { accepted, events };
 }
@@ -41,7 +47,11 @@ export async function acceptAll(
 const NOTHING = { sha256: null, bytes: null, pages: null, error: null, outcome: null, attached: false, sameAs: null };
 
 /** One result for each input, in order, as of the acceptance. Jobs have their outcome added later. */
-export function resultsOf({ found }: Inputs, taken: readonly Taken[], accepted: ReadonlyMap<number, Accepted>): PendingResult[] {
+export function resultsOf(
+  { found }: Inputs,
+  taken: readonly Taken[],
+  accepted: ReadonlyMap<number, Accepted>,
+): PendingResult[] {
   return found.map(({ shown }, index) => {
     const one = taken[index] ?? { state: 'untried' };
     if (one.state === 'refused') return { ...NOTHING, shown, status: 'rejected', error: rejection(one), jobId: null };
@@ -50,7 +60,14 @@ export function resultsOf({ found }: Inputs, taken: readonly Taken[], accepted: 
     const facts = original?.state === 'ready' ? factsOf(original) : {};
     const job = accepted.get(source);
     if (one.state === 'repeat') {
-      return { ...NOTHING, ...facts, shown, status: 'duplicate', sameAs: found[source]?.shown ?? null, jobId: job?.job.job_id ?? null };
+      return {
+        ...NOTHING,
+        ...facts,
+        shown,
+        status: 'duplicate',
+        sameAs: found[source]?.shown ?? null,
+        jobId: job?.job.job_id ?? null,
+      };
     }
     const base = { ...NOTHING, ...facts, shown };
     return job === undefined
@@ -65,7 +82,10 @@ export interface PendingResult extends DocumentResult {
 }
 
 /** Adds what became of the jobs. */
-export async function withOutcomes(results: readonly PendingResult[], { store, clock }: World): Promise<DocumentResult[]> {
+export async function withOutcomes(
+  results: readonly PendingResult[],
+  { store, clock }: World,
+): Promise<DocumentResult[]> {
   const done: DocumentResult[] = [];
   for (const { jobId, ...result } of results) {
     const outcome = jobId === null ? undefined : await outcomeOfJob(store.db, jobId, clock.now());
@@ -88,7 +108,11 @@ export async function foreseen(
     planned.map(async ({ jobId: _none, ...result }, index) => {
       const one = taken[index];
       if (one?.state !== 'ready') return result;
-      return { ...result, status: !force && (await isDone(pipeline, one.document, decision)) ? ('duplicate' as const) : ('planned' as const) };
+      return {
+        ...result,
+        status:
+          !force && (await isDone(pipeline, one.document, decision)) ? ('duplicate' as const) : ('planned' as const),
+      };
     }),
   );
 }

@@ -31,7 +31,12 @@ export interface Covered {
 }
 
 /** Works on the jobs of a run until they end, rest, or the time is up. Follows those that other processes work on. */
-export async function driveUpload({ runId, labels, events }: Covered, request: DriveRequest, world: World, ctx: CommandContext): Promise<void> {
+export async function driveUpload(
+  { runId, labels, events }: Covered,
+  request: DriveRequest,
+  world: World,
+  ctx: CommandContext,
+): Promise<void> {
   const { ui, clock, interrupt } = ctx;
   const { pipeline, store } = world;
   ui.resumeWith(resumeCommand(runId));
@@ -83,7 +88,11 @@ export function interruptedCode({ interrupt }: CommandContext): ExitCode | null 
 }
 
 /** `--resume`: retries what failed in a run and finishes what it left. Throws E006 or E007 for the id. */
-export async function resumeUpload(typed: string, request: DriveRequest & { onFallback: 'warn' | 'fail' }, ctx: CommandContext): Promise<{ answer: UploadAnswer; exitCode: ExitCode }> {
+export async function resumeUpload(
+  typed: string,
+  request: DriveRequest & { onFallback: 'warn' | 'fail' },
+  ctx: CommandContext,
+): Promise<{ answer: UploadAnswer; exitCode: ExitCode }> {
   const started = ctx.clock.monotonic();
   const world = await ctx.openWorld();
   const { store, pipeline } = world;
@@ -102,12 +111,18 @@ export async function resumeUpload(typed: string, request: DriveRequest & { onFa
     if (jobs.length > 0) await driveUpload({ runId, labels, events }, request, world, ctx);
     const documents = await withOutcomes(results, world);
     const answer = { runId, documents, decision, modeSource: 'run', skipped: [], ms: ctx.clock.monotonic() - started };
-    const rules = { refuseFallback: request.onFallback === 'fail' && jobs.length > 0, pendingCounts: request.wait || request.exitStatus };
+    const rules = {
+      refuseFallback: request.onFallback === 'fail' && jobs.length > 0,
+      pendingCounts: request.wait || request.exitStatus,
+    };
     return { answer, exitCode: interruptedCode(ctx) ?? exitOf(answer, rules) };
   });
 }
 
-async function pendingResult(job: Awaited<ReturnType<typeof jobsOfRun>>[number], { store }: World): Promise<PendingResult> {
+async function pendingResult(
+  job: Awaited<ReturnType<typeof jobsOfRun>>[number],
+  { store }: World,
+): Promise<PendingResult> {
   const document = await documentById(store.db, job.document_id);
   return {
     shown: document?.source_path ?? document?.filename ?? job.job_id,

@@ -9,7 +9,11 @@ export function uploadJson(answer: UploadAnswer): Record<string, unknown> {
   const { llamaparse, openai } = decision.services;
   return {
     run_id: answer.runId,
-    mode: { requested: decision.mode, source: answer.modeSource, effective: { parse: llamaparse.use, embed: openai.use } },
+    mode: {
+      requested: decision.mode,
+      source: answer.modeSource,
+      effective: { parse: llamaparse.use, embed: openai.use },
+    },
     degraded: isDegraded(answer),
     estimate: { likely_nano_usd: estimate(answer), max_nano_usd: estimate(answer) },
     cost: costJson(documents),
@@ -47,7 +51,11 @@ function costJson(documents: readonly DocumentResult[]): Record<string, unknown>
     for (const use of sameAs === null ? (outcome?.uses ?? []) : []) {
       const key = `${use.service} ${use.origin}`;
       const before = items.get(key);
-      items.set(key, { ...use, requests: use.requests + (before?.requests ?? 0), units: use.units + (before?.units ?? 0) });
+      items.set(key, {
+        ...use,
+        requests: use.requests + (before?.requests ?? 0),
+        units: use.units + (before?.units ?? 0),
+      });
     }
   }
   const { nano_usd, usd } = moneyJson(total([...items.values()].map(price)));
@@ -77,9 +85,18 @@ function documentJson(document: DocumentResult): Record<string, unknown> {
     duplicate_of: job?.duplicate_of ?? null,
     superseded: outcome?.superseded ?? [],
     ...madeJson(document),
-    stages: (outcome?.steps ?? []).map(({ name, status, ms, tries, upstreamId }) => ({ name, status, ms, attempts: tries, upstream_id: upstreamId })),
+    stages: (outcome?.steps ?? []).map(({ name, status, ms, tries, upstreamId }) => ({
+      name,
+      status,
+      ms,
+      attempts: tries,
+      upstream_id: upstreamId,
+    })),
     ...(({ nano_usd, usd }) => ({ cost_nano_usd: nano_usd, cost_usd: usd }))(moneyJson(documentCost(document))),
-    parked: job == null || job.park_reason === null ? null : { reason: job.park_reason, until: iso(job.run_after), note: job.park_note },
+    parked:
+      job == null || job.park_reason === null
+        ? null
+        : { reason: job.park_reason, until: iso(job.run_after), note: job.park_note },
     ms: job === undefined ? null : workedMs(job),
     error: document.error,
   };

@@ -13,7 +13,16 @@ import { plural } from '../ui/format.ts';
 import { lastError } from './job-view.ts';
 
 /** In the order of the closing line. `accepted`: in the queue; `planned`: would be accepted (a dry run). */
-export const DOCUMENT_STATUSES = ['complete', 'duplicate', 'rejected', 'failed', 'parked', 'cancelled', 'accepted', 'planned'] as const;
+export const DOCUMENT_STATUSES = [
+  'complete',
+  'duplicate',
+  'rejected',
+  'failed',
+  'parked',
+  'cancelled',
+  'accepted',
+  'planned',
+] as const;
 export type DocumentStatus = (typeof DOCUMENT_STATUSES)[number];
 
 export interface DocumentResult {
@@ -75,7 +84,8 @@ export interface ExitRules {
 export function exitOf(answer: UploadAnswer, { refuseFallback, pendingCounts }: ExitRules): ExitCode {
   const totals = totalsOf(answer.documents);
   const bad = totals.rejected + totals.failed + totals.cancelled;
-  const failedWith = (exit: ExitCode) => answer.documents.some(({ error }) => error !== null && exitOfError(error) === exit);
+  const failedWith = (exit: ExitCode) =>
+    answer.documents.some(({ error }) => error !== null && exitOfError(error) === exit);
   if (bad > 0) {
     if (failedWith(EXIT.internal)) return EXIT.internal;
     if (failedWith(EXIT.upstream)) return EXIT.upstream;
@@ -88,11 +98,15 @@ export function exitOf(answer: UploadAnswer, { refuseFallback, pendingCounts }: 
 /** The error an exit code is explained with; `undefined` when nothing went wrong. */
 export function errorOf(answer: UploadAnswer, exit: ExitCode): TvdbError | undefined {
   if (exit === EXIT.gate) return fallbackRefused(answer.decision, answer.documents.length);
-  const bad = answer.documents.filter(({ status }) => status === 'rejected' || status === 'failed' || status === 'cancelled');
+  const bad = answer.documents.filter(
+    ({ status }) => status === 'rejected' || status === 'failed' || status === 'cancelled',
+  );
   const [first] = bad;
   if (first === undefined) return undefined;
   const resume = answer.runId === null ? undefined : `tvdb upload --resume ${shortId(answer.runId)}`;
-  return answer.documents.length === 1 ? singleError(first, resume) : groupedError(bad, answer.documents.length, resume);
+  return answer.documents.length === 1
+    ? singleError(first, resume)
+    : groupedError(bad, answer.documents.length, resume);
 }
 
 /** `--on-fallback fail` and a stand-in is, or was, in place of a service. */
@@ -109,14 +123,18 @@ export function fallbackRefused({ mode, services }: RouterDecision, documents = 
 
 function singleError({ shown, error, outcome }: DocumentResult, resume: string | undefined): TvdbError {
   const code = error === null ? null : codeOf(error);
-  if (error === null || code === null) return new TvdbError('E401', { message: `${shown} was cancelled`, fix: 'Upload it again.' });
+  if (error === null || code === null)
+    return new TvdbError('E401', { message: `${shown} was cancelled`, fix: 'Upload it again.' });
   return new TvdbError(code, {
     message: outcome === null ? error.message : `${shown}: ${error.message}`,
     ...(error.why !== null && { why: error.why }),
     fix: error.fix,
     commands: error.retryable && outcome !== null && resume !== undefined ? [resume] : [],
     retry: { kind: error.retryable ? 'later' : 'never' },
-    facts: { path: shown, ...(outcome !== null && { job_id: outcome.job.job_id, correlation_id: outcome.job.correlation_id }) },
+    facts: {
+      path: shown,
+      ...(outcome !== null && { job_id: outcome.job.job_id, correlation_id: outcome.job.correlation_id }),
+    },
   });
 }
 
@@ -125,7 +143,9 @@ const LISTED = 20;
 
 function groupedError(bad: readonly DocumentResult[], total: number, resume: string | undefined): TvdbError {
   const byCode = [...bad].sort((a, b) => (a.error?.code ?? '').localeCompare(b.error?.code ?? ''));
-  const items = byCode.slice(0, LISTED).map(({ shown, status, error }) => ({ name: shown, reason: error === null ? status : reasonText(error) }));
+  const items = byCode
+    .slice(0, LISTED)
+    .map(({ shown, status, error }) => ({ name: shown, reason: error === null ? status : reasonText(error) }));
   if (byCode.length > LISTED) items.push({ name: `... ${byCode.length - LISTED} more`, reason: 'all of them: --json' });
   const retryable = bad.some(({ error, outcome }) => outcome !== null && error?.retryable === true);
   return new TvdbError('E401', {

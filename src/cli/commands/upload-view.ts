@@ -8,7 +8,13 @@ import type { Page, Ui, Warning } from '../ui/ui.ts';
 import { parkText } from './job-view.ts';
 import { untilText } from './status-view.ts';
 import { documentCost, estimate, workedMs } from './upload-json.ts';
-import { DOCUMENT_STATUSES, type DocumentResult, type DocumentStatus, totalsOf, type UploadAnswer } from './upload-result.ts';
+import {
+  DOCUMENT_STATUSES,
+  type DocumentResult,
+  type DocumentStatus,
+  totalsOf,
+  type UploadAnswer,
+} from './upload-result.ts';
 
 export interface PlanFigures {
   readonly documents: number;
@@ -24,7 +30,9 @@ export function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'ti
   const { mode, services } = plan.decision;
   const nano = estimate(plan);
   if (!ui.err.tty) {
-    page.line(`${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${nano === null ? 'unknown' : (nano / 1e9).toFixed(4)}`);
+    page.line(
+      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${nano === null ? 'unknown' : (nano / 1e9).toFixed(4)}`,
+    );
     return;
   }
   const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
@@ -57,20 +65,44 @@ export function uploadPage(page: Page, answer: UploadAnswer, ui: Pick<Ui, 'date'
 }
 
 const LABELS: Record<DocumentStatus, string> = {
-  complete: 'Done', duplicate: 'Skipped', rejected: 'Rejected', failed: 'Failed',
-  parked: 'Waiting', cancelled: 'Cancelled', accepted: 'Queued', planned: 'Planned',
+  complete: 'Done',
+  duplicate: 'Skipped',
+  rejected: 'Rejected',
+  failed: 'Failed',
+  parked: 'Waiting',
+  cancelled: 'Cancelled',
+  accepted: 'Queued',
+  planned: 'Planned',
 };
 
-function singleBlock(page: Page, document: DocumentResult, answer: UploadAnswer, ui: Pick<Ui, 'date' | 'time'>, now: number): void {
+function singleBlock(
+  page: Page,
+  document: DocumentResult,
+  answer: UploadAnswer,
+  ui: Pick<Ui, 'date' | 'time'>,
+  now: number,
+): void {
   const { outcome, status } = document;
   const degraded = outcome?.maker.fallback_triggered === 1;
   const id = outcome === null ? '' : [' -> ', accent(shortId(outcome.job.document_id))];
-  page.field(LABELS[status], document.shown, id, degraded ? warn('   DEGRADED') : '', remark(document, ui, now), dim(timeText(document)));
+  page.field(
+    LABELS[status],
+    document.shown,
+    id,
+    degraded ? warn('   DEGRADED') : '',
+    remark(document, ui, now),
+    dim(timeText(document)),
+  );
   if (outcome === null || (status !== 'complete' && status !== 'duplicate')) return;
   page.line('  made    ', madeText(document));
-  if (status === 'complete') page.line('  cost    ', `${usd(documentCost(document))} actual, ${usd(estimate(answer))} estimated`);
+  if (status === 'complete')
+    page.line('  cost    ', `${usd(documentCost(document))} actual, ${usd(estimate(answer))} estimated`);
   if (outcome.superseded.length > 0) {
-    page.line('  replaced', ` ${plural(outcome.superseded.length, 'earlier version')} of this path `, dim('(--keep-old keeps it searchable)'));
+    page.line(
+      '  replaced',
+      ` ${plural(outcome.superseded.length, 'earlier version')} of this path `,
+      dim('(--keep-old keeps it searchable)'),
+    );
   }
   if (degraded) fallbackLines(page, document);
 }
@@ -84,13 +116,18 @@ function fallbackLines(page: Page, { outcome }: DocumentResult): void {
   ] as const;
   for (const [step, route, service, number, noun] of parts) {
     if (!route.fallback) continue;
-    page.line(warn('  warn    '), `${step} used MOCK for ${number === null ? 'everything' : plural(number, noun)}: ${fallbackReason(route, service)}`);
+    page.line(
+      warn('  warn    '),
+      `${step} used MOCK for ${number === null ? 'everything' : plural(number, noun)}: ${fallbackReason(route, service)}`,
+    );
   }
   if (services.openai.fallback) page.line(warn('  warn    '), 'these vectors are not comparable with real ones');
 }
 
 function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui, 'date' | 'time'>, now: number): void {
-  const finished = documents.filter(({ status }) => status === 'complete' || status === 'duplicate' || status === 'planned');
+  const finished = documents.filter(
+    ({ status }) => status === 'complete' || status === 'duplicate' || status === 'planned',
+  );
   const listed = finished.slice(0, LISTED);
   for (const document of documents) {
     const { status, shown, outcome } = document;
@@ -98,16 +135,36 @@ function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui
     if (finished.includes(document) && !listed.includes(document)) continue;
     const degraded = status === 'complete' && outcome?.maker.fallback_triggered === 1;
     const id = outcome === null ? '' : [' -> ', accent(shortId(outcome.job.document_id))];
-    const word = degraded ? 'warn' : status === 'complete' || status === 'planned' ? 'ok' : status === 'parked' || status === 'accepted' ? 'wait' : 'skip';
-    page.status(word, shown, id, degraded ? warn('  DEGRADED') : '', remark(document, ui, now), status === 'complete' ? dim(`  ${countsText(document)}`) : '', dim(timeText(document)));
+    const word = degraded
+      ? 'warn'
+      : status === 'complete' || status === 'planned'
+        ? 'ok'
+        : status === 'parked' || status === 'accepted'
+          ? 'wait'
+          : 'skip';
+    page.status(
+      word,
+      shown,
+      id,
+      degraded ? warn('  DEGRADED') : '',
+      remark(document, ui, now),
+      status === 'complete' ? dim(`  ${countsText(document)}`) : '',
+      dim(timeText(document)),
+    );
   }
   if (finished.length > listed.length) page.status('ok', plural(finished.length - listed.length, 'more document'));
 }
 
 /** What there is to say about a status, with its gap before it. */
-function remark({ status, sameAs, attached, outcome }: DocumentResult, ui: Pick<Ui, 'date' | 'time'>, now: number): string {
-  if (status === 'duplicate') return sameAs === null ? '   same content, already complete (--force redoes)' : `   same content as ${sameAs}`;
-  if (status === 'parked' && outcome !== null) return `   ${parkText(outcome.job)}, ${untilText(outcome.job.run_after, now, ui)}`;
+function remark(
+  { status, sameAs, attached, outcome }: DocumentResult,
+  ui: Pick<Ui, 'date' | 'time'>,
+  now: number,
+): string {
+  if (status === 'duplicate')
+    return sameAs === null ? '   same content, already complete (--force redoes)' : `   same content as ${sameAs}`;
+  if (status === 'parked' && outcome !== null)
+    return `   ${parkText(outcome.job)}, ${untilText(outcome.job.run_after, now, ui)}`;
   if (status === 'accepted') return '   in the queue';
   if (status === 'planned') return '   would be processed';
   return attached ? '   was in flight already' : '';
@@ -119,7 +176,10 @@ function timeText({ status, outcome }: DocumentResult): string {
 }
 
 function countsText({ outcome, pages }: DocumentResult): string {
-  const parts: (readonly [number | null, string])[] = [[outcome?.pages ?? pages, 'page'], [outcome?.chunks ?? null, 'chunk']];
+  const parts: (readonly [number | null, string])[] = [
+    [outcome?.pages ?? pages, 'page'],
+    [outcome?.chunks ?? null, 'chunk'],
+  ];
   return parts.flatMap(([number, noun]) => (number === null ? [] : [plural(number, noun)])).join(', ');
 }
 
@@ -143,7 +203,9 @@ function skippedLines(page: Page, { skipped }: UploadAnswer): void {
 export function closingLine({ documents, skipped, ms }: UploadAnswer): Text {
   const totals = totalsOf(documents);
   const words: Partial<Record<DocumentStatus, string>> = { complete: 'done', accepted: 'queued' };
-  const sum = DOCUMENT_STATUSES.filter((status) => totals[status] > 0).map((status) => `${totals[status]} ${words[status] ?? status}`);
+  const sum = DOCUMENT_STATUSES.filter((status) => totals[status] > 0).map(
+    (status) => `${totals[status]} ${words[status] ?? status}`,
+  );
   const apart = skipped.length === 0 ? '' : `   ${skipped.length} skipped`;
   return [strong(`${documents.length} found`), ` = ${sum.join(' + ')}${apart}`, dim(`   ${duration(ms)}`)];
 }

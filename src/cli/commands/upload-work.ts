@@ -9,7 +9,7 @@ import type { CommandContext, ExitCode } from '../command.ts';
 import type { StandardInput } from '../input-list.ts';
 import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
-import { acceptAll, type AcceptRequest, foreseen, resultsOf, withOutcomes } from './upload-documents.ts';
+import { type AcceptRequest, acceptAll, foreseen, resultsOf, withOutcomes } from './upload-documents.ts';
 import { type DriveRequest, driveUpload, interruptedCode } from './upload-drive.ts';
 import { estimate } from './upload-json.ts';
 import { exitOf, fallbackRefused, type UploadAnswer } from './upload-result.ts';
@@ -40,7 +40,10 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   const decision = world.router.decide(mode);
   world.router.refuseUnusable(decision);
   warnOfFallback(decision, request, ctx);
-  const inputs = await findInputs({ ...request, named: request.paths, cwd: ctx.cwd, stdin: standardInput(ctx) }, ctx.interrupt.stopping);
+  const inputs = await findInputs(
+    { ...request, named: request.paths, cwd: ctx.cwd, stdin: standardInput(ctx) },
+    ctx.interrupt.stopping,
+  );
   const taken = await takeAll(request, inputs, world, ctx);
   const rules = { refuseFallback: request.onFallback === 'fail', pendingCounts: request.wait || request.exitStatus };
   const answerOf = (runId: string | null, documents: UploadAnswer['documents']): UploadAnswer => {
@@ -49,7 +52,9 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   };
   if (taken.some(({ state }) => state === 'ready')) await notePlan(taken, decision, ctx);
   if (!goesOn(taken, request)) {
-    const documents = request.dryRun ? await foreseen(inputs, taken, { ...request, decision }, world) : resultsOf(inputs, taken, new Map());
+    const documents = request.dryRun
+      ? await foreseen(inputs, taken, { ...request, decision }, world)
+      : resultsOf(inputs, taken, new Map());
     await discardAll(taken);
     const answer = answerOf(null, documents);
     return { answer, exitCode: exitOf(answer, rules) };
@@ -105,27 +110,54 @@ function warnOfFallback(decision: RouterDecision, { onFallback }: UploadRequest,
   }
 }
 
-async function takeAll({ failFast }: UploadRequest, { found }: Inputs, world: World, ctx: CommandContext): Promise<Taken[]> {
+async function takeAll(
+  { failFast }: UploadRequest,
+  { found }: Inputs,
+  world: World,
+  ctx: CommandContext,
+): Promise<Taken[]> {
   const sources = found.map((input): IntakeSource => {
     if (input.kind === 'refused') return input;
-    return input.kind === 'file' ? { kind: 'file', path: input.path } : { kind: 'stream', stream: pipedBytes(ctx), filename: input.shown };
+    return input.kind === 'file'
+      ? { kind: 'file', path: input.path }
+      : { kind: 'stream', stream: pipedBytes(ctx), filename: input.shown };
   });
   const view = await ctx.ui.startProgress();
   const animated = ctx.ui.progress === 'tty';
   const onTaken = (done: number) => animated && view.tally(`[ ${done}/${found.length} checked ]`);
   if (animated) view.tally(`checking ${plural(found.length, 'file')}`);
   try {
-    return await takeIn(world.pipeline, sources, { concurrency: Math.min(MOST_HANDS, Math.max(2, world.concurrency)), failFast, onTaken }, ctx.interrupt.stopping);
+    return await takeIn(
+      world.pipeline,
+      sources,
+      { concurrency: Math.min(MOST_HANDS, Math.max(2, world.concurrency)), failFast, onTaken },
+      ctx.interrupt.stopping,
+    );
   } finally {
     view.close();
   }
 }
 
-async function notePlan(taken: readonly Taken[], decision: RouterDecision, { ui, config, clock }: CommandContext): Promise<void> {
+async function notePlan(
+  taken: readonly Taken[],
+  decision: RouterDecision,
+  { ui, config, clock }: CommandContext,
+): Promise<void> {
   const ready = taken.flatMap((one) => (one.state === 'ready' ? [one.document] : []));
-  const figures = { documents: ready.length, pages: ready.reduce((sum, one) => sum + one.pages, 0), bytes: ready.reduce((sum, one) => sum + one.staged.bytes, 0) };
+  const figures = {
+    documents: ready.length,
+    pages: ready.reduce((sum, one) => sum + one.pages, 0),
+    bytes: ready.reduce((sum, one) => sum + one.staged.bytes, 0),
+  };
   const { sourceText } = await import('../../config/load.ts');
   const nano = estimate({ decision });
   ui.event('plan', { ...figures, mode: decision.mode, likely_nano_usd: nano, max_nano_usd: nano });
-  ui.note((page) => planNote(page, { ...figures, decision, modeSource: sourceText(config.sources.SERVICE_MODE.source) }, ui, clock.now()));
+  ui.note((page) =>
+    planNote(
+      page,
+      { ...figures, decision, modeSource: sourceText(config.sources.SERVICE_MODE.source) },
+      ui,
+      clock.now(),
+    ),
+  );
 }

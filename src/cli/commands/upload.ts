@@ -11,24 +11,91 @@ export const uploadCommand = defineCommand({
   description:
     'Every file gets an answer of its own: one that is refused does not stop the others. A document that was processed before, ' +
     'in the same mode and configuration, is skipped. Other content at the same path takes the place of the earlier version.',
-  args: [{ name: 'path', summary: 'files, quoted patterns, directories with --recursive, - for standard input', optional: true, repeat: true }],
+  args: [
+    {
+      name: 'path',
+      summary: 'files, quoted patterns, directories with --recursive, - for standard input',
+      optional: true,
+      repeat: true,
+    },
+  ],
   options: [
-    { name: 'mode', short: 'm', value: SERVICE_MODES, placeholder: 'mode', summary: 'mock, real or hybrid', setting: 'SERVICE_MODE', common: true },
+    {
+      name: 'mode',
+      short: 'm',
+      value: SERVICE_MODES,
+      placeholder: 'mode',
+      summary: 'mock, real or hybrid',
+      setting: 'SERVICE_MODE',
+      common: true,
+    },
     { name: 'recursive', summary: 'take the PDFs below the directories named', common: true },
-    { name: 'dry-run', short: 'n', summary: 'check everything and say what would be done; accept nothing', common: true },
+    {
+      name: 'dry-run',
+      short: 'n',
+      summary: 'check everything and say what would be done; accept nothing',
+      common: true,
+    },
     { name: 'force', summary: 'process again what is complete already', common: true },
-    { name: 'resume', value: 'id', placeholder: 'run', summary: 'retry what failed in an earlier run and finish what it left', excludes: ['mode', 'recursive', 'files-from', 'filename', 'dry-run', 'force', 'keep-old', 'tag', 'cost-center', 'priority'] },
-    { name: 'files-from', value: 'path', placeholder: 'file|-', summary: 'read paths from a list, one a line or NUL-separated' },
+    {
+      name: 'resume',
+      value: 'id',
+      placeholder: 'run',
+      summary: 'retry what failed in an earlier run and finish what it left',
+      excludes: [
+        'mode',
+        'recursive',
+        'files-from',
+        'filename',
+        'dry-run',
+        'force',
+        'keep-old',
+        'tag',
+        'cost-center',
+        'priority',
+      ],
+    },
+    {
+      name: 'files-from',
+      value: 'path',
+      placeholder: 'file|-',
+      summary: 'read paths from a list, one a line or NUL-separated',
+    },
     { name: 'filename', value: 'text', placeholder: 'name', summary: 'name of the document that comes through -' },
     { name: 'keep-old', summary: 'keep the earlier version of the same path searchable' },
     { name: 'tag', value: 'pair', placeholder: 'k=v', repeat: true, summary: 'label the jobs; may be repeated' },
     { name: 'cost-center', value: 'text', placeholder: 'name', summary: 'whom the costs are counted for' },
-    { name: 'priority', value: 'integer', min: -1000, max: 1000, placeholder: 'n', summary: 'higher goes first (default 0)' },
-    { name: 'concurrency', value: 'integer', min: 1, max: 64, placeholder: 'n', summary: 'documents worked on at a time', setting: 'WORKER_CONCURRENCY' },
+    {
+      name: 'priority',
+      value: 'integer',
+      min: -1000,
+      max: 1000,
+      placeholder: 'n',
+      summary: 'higher goes first (default 0)',
+    },
+    {
+      name: 'concurrency',
+      value: 'integer',
+      min: 1,
+      max: 64,
+      placeholder: 'n',
+      summary: 'documents worked on at a time',
+      setting: 'WORKER_CONCURRENCY',
+    },
     { name: 'fail-fast', summary: 'stop at the first document that is refused or fails' },
-    { name: 'on-fallback', value: ['warn', 'fail'], placeholder: 'what', summary: 'fail exits 9 when a mock stands in for a real service' },
+    {
+      name: 'on-fallback',
+      value: ['warn', 'fail'],
+      placeholder: 'what',
+      summary: 'fail exits 9 when a mock stands in for a real service',
+    },
     { name: 'no-wait', summary: 'accept the documents and leave the work to `tvdb run`', excludes: ['timeout'] },
-    { name: 'timeout', value: 'duration', placeholder: 'dur', summary: 'stop working after this long; the rest stays in the queue' },
+    {
+      name: 'timeout',
+      value: 'duration',
+      placeholder: 'dur',
+      summary: 'stop working after this long; the rest stays in the queue',
+    },
     { name: 'exit-status', summary: 'with --no-wait: exit 8 while work is left' },
     { name: 'yes', short: 'y', summary: 'answer yes to every question' },
   ],
@@ -40,7 +107,16 @@ export const uploadCommand = defineCommand({
     ['tvdb upload --resume 3fa85f64', 'what an earlier run left'],
   ],
   needs: 'world',
-  exitCodes: [0, [1, 'every document was refused or failed'], 2, 4, 6, 7, [8, '--timeout was reached, or documents rest until later'], [9, 'a fallback, with --on-fallback fail']],
+  exitCodes: [
+    0,
+    [1, 'every document was refused or failed'],
+    2,
+    4,
+    6,
+    7,
+    [8, '--timeout was reached, or documents rest until later'],
+    [9, 'a fallback, with --on-fallback fail'],
+  ],
   json: 'tvdb.upload/v1',
   ndjson: true,
   async handler({ args, options }, ctx) {
@@ -77,17 +153,34 @@ export const uploadCommand = defineCommand({
   },
 });
 
-function checkTarget(paths: readonly string[], { resume, filesFrom }: { resume: string | undefined; filesFrom: string | undefined }): void {
+function checkTarget(
+  paths: readonly string[],
+  { resume, filesFrom }: { resume: string | undefined; filesFrom: string | undefined },
+): void {
   if (resume !== undefined && paths.length > 0) {
-    throw new TvdbError('E009', { message: '--resume takes the documents of a run; name no others', facts: { command: 'upload', flag: '--resume' } });
+    throw new TvdbError('E009', {
+      message: '--resume takes the documents of a run; name no others',
+      facts: { command: 'upload', flag: '--resume' },
+    });
   }
   if (resume === undefined && filesFrom === undefined && paths.length === 0) {
-    throw new TvdbError('E002', { message: 'tvdb upload needs something to upload', why: 'usage: tvdb upload <path>...', facts: { command: 'upload' } });
+    throw new TvdbError('E002', {
+      message: 'tvdb upload needs something to upload',
+      why: 'usage: tvdb upload <path>...',
+      facts: { command: 'upload' },
+    });
   }
 }
 
-async function toResult({ answer, exitCode }: { answer: UploadAnswer; exitCode: ExitCode }, { ui, clock }: CommandContext): Promise<CommandResult> {
-  const [{ uploadJson }, { errorOf }, view] = await Promise.all([import('./upload-json.ts'), import('./upload-result.ts'), import('./upload-view.ts')]);
+async function toResult(
+  { answer, exitCode }: { answer: UploadAnswer; exitCode: ExitCode },
+  { ui, clock }: CommandContext,
+): Promise<CommandResult> {
+  const [{ uploadJson }, { errorOf }, view] = await Promise.all([
+    import('./upload-json.ts'),
+    import('./upload-result.ts'),
+    import('./upload-view.ts'),
+  ]);
   const error = errorOf(answer, exitCode);
   if (ui.format === 'plain' && answer.documents.length > 1) ui.note((page) => page.line(view.closingLine(answer)));
   const next = nextStep(answer);
@@ -98,7 +191,9 @@ async function toResult({ answer, exitCode }: { answer: UploadAnswer; exitCode: 
     ...(error !== undefined && { error }),
     render: (page) => view.uploadPage(page, answer, ui, clock.now()),
     plain: () => answer.documents.map(view.documentRow),
-    quiet: () => [...new Set(answer.documents.flatMap(({ outcome }) => (outcome === null ? [] : [outcome.job.document_id])))],
+    quiet: () => [
+      ...new Set(answer.documents.flatMap(({ outcome }) => (outcome === null ? [] : [outcome.job.document_id]))),
+    ],
     ...(next !== undefined && { next }),
   };
 }

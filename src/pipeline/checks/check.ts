@@ -10,7 +10,8 @@ export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skip';
 export interface Repair {
   /** What it will do, as a sentence without a full stop. */
   readonly text: string;
-  apply(): Promise<void>;
+  /** The store that was examined is closed by now; one that is needed is opened again. */
+  apply(context: Pick<CheckContext, 'openedStore'>): Promise<void>;
 }
 
 export interface Finding {

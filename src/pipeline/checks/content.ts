@@ -122,8 +122,8 @@ function isAsWritten({
 }
 
 export const buffers: Check = (context) =>
-  onStore(context, async (store) => {
-    const stale = await staleBuffers(store.db);
+  onStore(context, async ({ db }) => {
+    const stale = await staleBuffers(db);
     if (stale.length === 0) return ok('none');
     return {
       status: 'warn',
@@ -131,9 +131,10 @@ export const buffers: Check = (context) =>
       fix: { text: 'empty them', commands: ['tvdb doctor --fix'] },
       repair: {
         text: `empty the chunk and vector buffers of ${stale.length} ended jobs`,
-        async apply() {
-          for (const jobId of stale) {
-            await store.write(async (trx) => {
+        async apply({ openedStore }) {
+          const again = await openedStore();
+          for (const jobId of again === null ? [] : stale) {
+            await again?.write(async (trx) => {
               // Looked up again under the write lock.
               if ((await staleBuffers(trx)).includes(jobId)) await clearBuffers(trx, jobId);
             });

@@ -53,6 +53,35 @@ export async function examine(
   }
 }
 
+export interface RepairOutcome {
+  readonly id: CheckId;
+  readonly text: string;
+  /** `null` when it worked. */
+  readonly error: string | null;
+}
+
+/** Does the repairs of what was found, one by one; one that does not work is an outcome and stops no other. */
+export async function mend(
+  found: readonly Examined[],
+  options: Pick<ExamineOptions, 'config' | 'clock'>,
+): Promise<RepairOutcome[]> {
+  const opened = storeOnDemand(options);
+  const outcomes: RepairOutcome[] = [];
+  try {
+    for (const { id, repair } of found) {
+      if (repair === undefined) continue;
+      const error = await repair.apply({ openedStore: opened.get }).then(
+        () => null,
+        (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown)),
+      );
+      outcomes.push({ id, text: repair.text, error });
+    }
+  } finally {
+    await opened.close();
+  }
+  return outcomes;
+}
+
 /** One check under its limit; running out of time or throwing is a finding. */
 async function limited(
   id: CheckId,
@@ -89,7 +118,7 @@ async function limited(
   return { id, group, ms: Math.round(clock.monotonic() - started), ...finding };
 }
 
-function storeOnDemand({ config: { home }, clock }: ExamineOptions) {
+function storeOnDemand({ config: { home }, clock }: Pick<ExamineOptions, 'config' | 'clock'>) {
   let opening: Promise<Store | null> | undefined;
   const open = async (): Promise<Store | null> => {
     if (lstatSync(join(home, STORE_FILE), { throwIfNoEntry: false }) === undefined) return null;

@@ -1,0 +1,115 @@
+/** The work of `retry`: which jobs are meant, and one run that takes them up and drives them. */
+import { shortId } from '../../base/ids.ts';
+import type { OnEvent } from '../../pipeline/step.ts';
+import type { World } from '../../world.ts';
+import type { CommandContext } from '../command.ts';
+import { commandLine } from '../command-line.ts';
+import type { RetryAnswer, RetryLine } from './retry-view.ts';
+
+/** Far more jobs than anybody retries by hand. */
+const MOST_JOBS = 100_000;
+
+/** Ids of the jobs in question, and whether each was named as a job rather than through its document or run. */
+export async function chooseJobs(
+  { store }: World,
+  typed: readonly string[],
+  failedOnly: boolean,
+): Promise<Map<string, boolean>> {
+  const [{ JOB_KINDS, resolveId }, { listJobs }, { jobIdsOf }] = await Promise.all([
+    import('../ids.ts'),
+    import('../../store/jobs/find.ts'),
+    import('../../store/jobs/of-id.ts'),
+  ]);
+  const named = new Map<string, boolean>();
+  for (const text of typed) {
+    const match = await resolveId(store.db, text, JOB_KINDS, { command: ['retry'] });
+    const single = match.kind !== 'document' && match.kind !== 'run';
+    for (const id of await jobIdsOf(store.db, match)) named.set(id, single || named.get(id) === true);
+  }
+  if (!failedOnly) return named;
+  const failed = await listJobs(store.db, {
+    ...(typed.length > 0 && { jobIds: [...named.keys()] }),
+    failedOnly: true,
+    limit: MOST_JOBS,
+  });
+  return new Map(failed.map(({ job_id: id }) => [id, named.get(id) ?? false]));
+}
+
+/** One run around it all: takes the jobs up and, unless told otherwise, works until they are done. */
+export async function takeUpJobs(
+  world: World,
+  ctx: CommandContext,
+  chosen: ReadonlyMap<string, boolean>,
+  wait: boolean,
+): Promise<RetryAnswer> {
+  const { ui, ids } = ctx;
+  const [{ withRun }, { retryJob }, { exitOfRetry, lineOf }, { jobById }, { documentById }] = await Promise.all([
+    import('../../pipeline/run.ts'),
+    import('../../pipeline/retry.ts'),
+    import('./retry-view.ts'),
+    import('../../store/jobs/find.ts'),
+    import('../../store/documents.ts'),
+  ]);
+  const runId = ids.uuid();
+  ui.setRun(runId);
+  const ended = await withRun(world.pipeline, { runId, command: 'retry', mode: null }, async () => {
+    const lines: RetryLine[] = [];
+    for (const [jobId, named] of chosen) {
+      const retried = await retryJob(world.pipeline, jobId, runId, () => {});
+      if (retried === undefined) continue;
+      const document = await documentById(world.store.db, retried.job.document_id);
+      lines.push(lineOf(retried, document?.filename ?? null, named));
+    }
+    const taken = lines.filter(({ taken: one }) => one);
+    const answer = { runId, lines, waited: wait && taken.length > 0 };
+    if (!answer.waited) return { answer, exitCode: exitOfRetry(answer) };
+    await work(world, ctx, runId, taken);
+    const after = await Promise.all(
+      lines.map(async (line) => ({ ...line, job: (await jobById(world.store.db, line.job.job_id)) ?? line.job })),
+    );
+    const worked = { ...answer, lines: after };
+    return { answer: worked, exitCode: exitOfRetry(worked) };
+  });
+  return ended.answer;
+}
+
+async function work(
+  world: World,
+  { ui, clock, interrupt }: CommandContext,
+  runId: string,
+  taken: readonly RetryLine[],
+): Promise<void> {
+  const [{ drive }, { followJobs }, { jobsOfRun }] = await Promise.all([
+    import('../../pipeline/run.ts'),
+    import('./job-progress.ts'),
+    import('../../store/runs.ts'),
+  ]);
+  ui.resumeWith(commandLine(['run', '--only-run', shortId(runId)]));
+  const view = await ui.startProgress();
+  const names = new Map(taken.map(({ job, filename }) => [job.job_id, filename]));
+  const follower = followJobs({
+    ui,
+    clock,
+    view,
+    stopping: interrupt.stopping,
+    labelOf: (job) => names.get(job.job_id) ?? shortId(job.job_id),
+    jobIds: taken.map(({ job }) => job.job_id),
+    keepSteps: taken.length === 1 && ui.progress === 'tty',
+  });
+  const onEvent: OnEvent = (event, job) => {
+    if (names.has(job.job_id)) follower.onEvent(event, job);
+  };
+  try {
+    await drive(world.pipeline, {
+      scope: { runId },
+      concurrency: world.concurrency,
+      until: 'drain',
+      waitForOthers: true,
+      onEvent,
+      onIdle: () => void jobsOfRun(world.store.db, runId).then(follower.show, () => {}),
+      signals: interrupt,
+    });
+  } finally {
+    view.close();
+  }
+}
