@@ -13,6 +13,7 @@ export interface Topic {
   readonly plain: () => readonly (readonly Cell[])[];
 }
 
+/** What each exit code means. */
 export function exitCodesTopic(): Topic {
   const codes = Object.entries(EXIT_MEANINGS).map(([code, meaning]) => ({ code: Number(code), meaning }));
   return {
@@ -74,6 +75,7 @@ const CONVENTIONS = [
   ['HOME, XDG_CONFIG_HOME, XDG_DATA_HOME', 'Where preferences and the store are.'],
 ] as const;
 
+/** How output is chosen: JSON, events, pipes, colour. */
 export function formattingTopic(): Topic {
   const formats = [
     {

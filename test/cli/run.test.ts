@@ -27,7 +27,7 @@ describe('tvdb run', () => {
     expect((await tvdb(['upload', 'a.pdf', '--no-wait'])).stderr).toContain('next   tvdb run');
     const { stdout, stderr } = await tvdb(['run', '--no-color'], { tty: true });
     expect(stderr).toMatch(/^Ready {5}all modes {3}Ctrl-C to stop\n {10}queue {3}1 waiting, 0 parked, 0 failed\n/);
-    expect(stdout).toMatch(/^\d\d:\d\d:\d\d --> parse {2}[0-9a-f]{8} {2}a\.pdf {2}start {2}1 page/);
+    expect(stdout).toMatch(/^\d\d:\d\d:\d\d --> parse {2}[0-9a-f]{8} {2}a\.pdf {2}1 page\n/);
     expect(stdout).toMatch(/ <-- embed {2}[0-9a-f]{8} {2}a\.pdf {2}ok {2}1 vector {2}\d/);
     expect(stdout).toMatch(/\nidle {6}1 done {3}0 left in the queue {3}\d+\.\ds\n$/);
     for (const line of `${stdout}${stderr}`.split('\n')) expect(line.length).toBeLessThanOrEqual(80);

@@ -31,7 +31,7 @@ const LINES: Partial<Record<EventCode, Pick<Activity, 'kind' | 'status'>>> = {
   CHUNK_COMMITTED: { kind: 'back', status: 'ok' },
   EMBED_PLANNED: { kind: 'out', status: 'start' },
   EMBED_COMMITTED: { kind: 'back', status: 'ok' },
-  FINALIZED: { kind: 'mark', status: 'done' },
+  FINALIZED: { kind: 'back', status: 'done' },
   RETRY_SCHEDULED: { kind: 'back', status: 'retry' },
   PARKED: { kind: 'mark', status: 'wait' },
   FAILED: { kind: 'back', status: 'fail' },
@@ -65,21 +65,18 @@ function detailOf(event: JobEventRow, job: JobRow): string {
 const ARROWS = { out: '-->', back: '<--', mark: ' ! ' } as const;
 
 /** `11:40:43 <-- parse  3fa85f64  file.pdf  ok  24 pages  41.7s` */
-export function activityLine(
-  page: Page,
-  { at, kind, stage, jobId, status, detail, ms }: Activity,
-  name: string,
-  ui: Pick<Ui, 'time'>,
-): void {
-  const time = ms === null ? '' : dim(`  ${duration(ms)}`);
+export function activityLine(page: Page, activity: Activity, name: string, ui: Pick<Ui, 'time'>): void {
+  const { at, kind, stage, jobId, status, detail, ms } = activity;
+  const result = kind === 'out' ? '' : [statusText(status), '  '];
+  const time = ms === null || kind === 'out' ? '' : dim(`  ${duration(ms)}`);
   page.line(
     dim(ui.time(at)),
     ` ${ARROWS[kind]} `,
     stage.padEnd(7),
     accent(shortId(jobId)),
     `  ${name}  `,
-    statusText(status),
-    `  ${detail}`,
+    result,
+    detail,
     time,
   );
 }

@@ -1,4 +1,5 @@
 /** What became of every document of an upload, the sums, and the exit code they add up to. */
+import { basename } from 'node:path';
 import { ERROR_CODES, type ErrorCode, EXIT } from '../../base/error-codes.ts';
 import { type StoredError, TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
@@ -123,18 +124,17 @@ export function fallbackRefused({ mode, services }: RouterDecision, documents = 
 
 function singleError({ shown, error, outcome }: DocumentResult, resume: string | undefined): TvdbError {
   const code = error === null ? null : codeOf(error);
-  if (error === null || code === null)
+  if (error === null || code === null) {
     return new TvdbError('E401', { message: `${shown} was cancelled`, fix: 'Upload it again.' });
+  }
+  const job = outcome?.job;
   return new TvdbError(code, {
-    message: outcome === null ? error.message : `${shown}: ${error.message}`,
+    message: error.message.includes(basename(shown)) ? error.message : `${shown}: ${error.message}`,
     ...(error.why !== null && { why: error.why }),
-    fix: error.fix,
-    commands: error.retryable && outcome !== null && resume !== undefined ? [resume] : [],
+    fix: job === undefined ? error.fix : error.fix.replaceAll('<id>', shortId(job.job_id)),
+    commands: error.retryable && job !== undefined && resume !== undefined ? [resume] : [],
     retry: { kind: error.retryable ? 'later' : 'never' },
-    facts: {
-      path: shown,
-      ...(outcome !== null && { job_id: outcome.job.job_id, correlation_id: outcome.job.correlation_id }),
-    },
+    facts: { path: shown, ...(job !== undefined && { job_id: job.job_id, correlation_id: job.correlation_id }) },
   });
 }
 

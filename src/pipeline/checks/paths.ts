@@ -31,7 +31,7 @@ export const home: Check = async ({ config: { home: path } }) => {
   return {
     status: 'warn',
     detail: `${path} is open to others (${(info.mode & 0o777).toString(8).padStart(4, '0')})`,
-    why: 'documents and keys to them are in it',
+    why: 'your documents are in it',
     fix: { text: 'take the rights of others away', commands: ['tvdb doctor --fix'] },
     repair: { text: `chmod 700 ${path}`, apply: () => chmod(path, 0o700) },
   };
