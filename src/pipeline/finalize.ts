@@ -33,6 +33,10 @@ export const finalize: Stage = async (job, { store, storage, ids }) => {
     to: 'complete',
     event: { code: 'FINALIZED', data: { chunks, vectors: vectors.length, space, superseded } },
     set: { parsed_path: parsedUri, last_error: null },
+    // The user may have deleted the document while its text was being written.
+    takeBack: async () => {
+      if ((await documentById(store.db, document.document_id)) === undefined) await storage.remove(parsedUri);
+    },
     write: async (trx) => {
       reach('finalize.before_promote');
       await removeDocumentVectors(trx, document.document_id, space);

@@ -34,7 +34,15 @@ export interface StageEvent {
 
 /** What happened. The step writes it, the move and the event in one short transaction. */
 export type Outcome =
-  | { kind: 'move'; to: JobStatus; event: StageEvent; set?: JobChanges; write?: (trx: Trx) => Promise<void> }
+  | {
+      kind: 'move';
+      to: JobStatus;
+      event: StageEvent;
+      set?: JobChanges;
+      write?: (trx: Trx) => Promise<void>;
+      /** Removes what the stage left outside the store, when the job turned out to be somebody else's. */
+      takeBack?: () => Promise<void>;
+    }
   | {
       kind: 'park';
       reason: ParkReason;

@@ -51,16 +51,18 @@ export async function runStep(
     onEvent(event, row);
   };
   const context: StageContext = { ...deps, ...signals, record: recorder(job, status, deps, notify) };
+  let outcome: Outcome | undefined;
   try {
-    const outcome = await attempt(job, status, context);
+    outcome = await attempt(job, status, context);
     reach('stage.before_commit');
     const { row, events } = await commit(job, status, outcome, deps, deps.clock.monotonic() - started);
     reach('stage.after_commit');
     for (const event of events) notify(event, row);
     return { state: row.lease_owner === null ? 'off' : 'on', job: row };
   } catch (error) {
-    if (error instanceof LostLeaseError) return { state: 'lost', job };
-    throw error;
+    if (!(error instanceof LostLeaseError)) throw error;
+    if (outcome?.kind === 'move') await outcome.takeBack?.();
+    return { state: 'lost', job };
   }
 }
 

@@ -73,6 +73,13 @@ describe('modes', () => {
     expect((await json(['upload', 'a.pdf', '--on-fallback', 'fail'])).exit_code).toBe(0);
   });
 
+  it('--on-fallback fail says so afterwards, too, for a run that was accepted before', async () => {
+    const { json } = workplace({ 'a.pdf': letter });
+    const { data } = await json(['upload', 'a.pdf', '-m', 'hybrid', '--no-wait']);
+    const resumed = await json(['upload', '--resume', data.run_id, '--on-fallback', 'fail']);
+    expect(resumed).toMatchObject({ exit_code: 9, error: { code: 'TVDB-E305' }, data: { totals: { complete: 1 } } });
+  });
+
   it('mock and hybrid are two configurations: neither makes the other a duplicate', async () => {
     const { json } = workplace({ 'a.pdf': letter });
     await json(['upload', 'a.pdf']);

@@ -181,6 +181,7 @@ describe('what is refused', () => {
     ['a misspelt mode', ['a.pdf', '--mode', 'hybird'], 'E005'],
     ['documents beside --resume', ['a.pdf', '--resume', '3fa85f64'], 'E009'],
     ['--force beside --resume', ['--force', '--resume', '3fa85f64'], 'E009'],
+    ['a limit of time without waiting', ['a.pdf', '--no-wait', '--timeout', '5m'], 'E009'],
     ['an unknown run', ['--resume', '3fa85f64'], 'E006'],
   ])('%s is a usage error, and nothing is accepted', async (_what, argv, code) => {
     const { json } = workplace({ 'a.pdf': letter });

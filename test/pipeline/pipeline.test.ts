@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { TvdbError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { storageUri } from '../../src/storage/local.ts';
+import { eraseDocument } from '../../src/store/documents.ts';
 import { eventsOfJob } from '../../src/store/events.ts';
 import { moveJob } from '../../src/store/jobs/move.ts';
 import { memoryEmbedder, memoryParser, passing, pipeline, SPACE } from './harness.ts';
@@ -281,5 +282,38 @@ describe('a worker', () => {
     ).rejects.toMatchObject({ code: 'E501' });
     await line.drain();
     expect((await line.jobs())[0]?.status).toBe('complete');
+  });
+});
+
+describe('a document that is deleted at its last step', () => {
+  it('leaves no text behind in storage', async () => {
+    const line = pipeline();
+    const { job, document } = await line.upload('one');
+    const write = line.deps.storage.write;
+    const deleting = {
+      ...line.deps.storage,
+      async write(...args: Parameters<typeof write>) {
+        await write.apply(line.deps.storage, args);
+        const [current] = await line.jobs();
+        await line.store.write(async (trx) => {
+          if (current === undefined || current.status === 'cancelled') return;
+          await moveJob(trx, {
+            jobId: job.job_id,
+            from: current.status,
+            to: 'cancelled',
+            fence: current.fence,
+            now: 1,
+            takeOver: true,
+          });
+          await eraseDocument(trx, document.document_id);
+        });
+      },
+    };
+    const { work } = await import('../../src/pipeline/worker.ts');
+    const signals = { abort: new AbortController().signal, stopping: new AbortController().signal };
+    const deps = { ...line.deps, storage: deleting };
+    await work(deps, { concurrency: 1, until: 'drain', waitForOthers: false, onEvent: () => {}, signals });
+    const uri = storageUri({ bucket: 'parsed', userId: job.user_id, documentId: document.document_id, ext: 'md' });
+    expect(existsSync(line.deps.storage.pathOf(uri))).toBe(false);
   });
 });

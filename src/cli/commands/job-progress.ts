@@ -40,6 +40,7 @@ interface Followed {
   ms: number;
 }
 
+/** A follower that draws jobs on `view` and writes their steps, progress, fallbacks and errors to the event stream. */
 export function followJobs(options: FollowOptions): JobFollower {
   const { ui, clock, view, stopping, jobIds } = options;
   const followed = new Map<string, Followed>();

@@ -4,6 +4,7 @@ import type { JobOutcome, ServiceUse } from '../../pipeline/job-outcome.ts';
 import { moneyJson } from './job-view.ts';
 import { type DocumentResult, isDegraded, totalsOf, type UploadAnswer } from './upload-result.ts';
 
+/** The answer as JSON has it: ids in full, money in nano-USD and USD, `null` for what is unknown. */
 export function uploadJson(answer: UploadAnswer): Record<string, unknown> {
   const { decision, documents, skipped } = answer;
   const { llamaparse, openai } = decision.services;

@@ -62,6 +62,7 @@ export function documentStatus(job: JobRow): DocumentStatus {
   return job.park_reason === null ? 'accepted' : 'parked';
 }
 
+/** How many documents ended in each status; they add up to all of them. */
 export function totalsOf(documents: readonly DocumentResult[]): Totals {
   const totals = Object.fromEntries(DOCUMENT_STATUSES.map((status) => [status, 0])) as Record<DocumentStatus, number>;
   for (const { status } of documents) totals[status] += 1;

@@ -2,6 +2,7 @@
 
 import type { Trx } from '../open.ts';
 import type { JobRow, NewJob } from '../schema.ts';
+import { coverJobs } from '../run-jobs.ts';
 import { isUniqueViolation } from '../store-error.ts';
 
 /**
@@ -11,7 +12,7 @@ import { isUniqueViolation } from '../store-error.ts';
 export async function insertJob(trx: Trx, job: NewJob): Promise<{ job: JobRow; attached: boolean }> {
   try {
     const made = await trx.insertInto('upload_jobs').values(job).returningAll().executeTakeFirstOrThrow();
-    await linkToRun(trx, job.run_id, made.job_id);
+    await coverJobs(trx, job.run_id, [made.job_id]);
     return { job: made, attached: false };
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
@@ -31,15 +32,7 @@ export async function insertJob(trx: Trx, job: NewJob): Promise<{ job: JobRow; a
       ])
       .executeTakeFirst();
     if (!live) throw error;
-    await linkToRun(trx, job.run_id, live.job_id);
+    await coverJobs(trx, job.run_id, [live.job_id]);
     return { job: live, attached: true };
   }
-}
-
-async function linkToRun(trx: Trx, runId: string, jobId: string): Promise<void> {
-  await trx
-    .insertInto('run_jobs')
-    .values({ run_id: runId, job_id: jobId })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
 }
