@@ -7,7 +7,7 @@ import { createLog, type Log } from './base/log.ts';
 import { packageRoot } from './base/package-root.ts';
 import { createScrubber } from './base/scrub.ts';
 import type { Config } from './config/load.ts';
-import type { UploadDeps } from './pipeline/upload.ts';
+import type { UploadDeps } from './pipeline/staging.ts';
 import type { PdfPool } from './services/pdf/pool.ts';
 import { createRouter, type Router } from './services/router.ts';
 import { lockTransport } from './services/transport-lock.ts';

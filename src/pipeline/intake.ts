@@ -3,14 +3,8 @@ import { asTvdbError, TvdbError } from '../base/errors.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { documentBySha, isSearchable } from '../store/documents.ts';
 import { completeJob } from '../store/jobs/find.ts';
-import {
-  configKey,
-  discardDocument,
-  type StagedDocument,
-  stageDocument,
-  type UploadDeps,
-  type UploadSource,
-} from './upload.ts';
+import { discardDocument, type StagedDocument, stageDocument, type UploadDeps, type UploadSource } from './staging.ts';
+import { configKey } from './upload.ts';
 
 /** What became of one source. */
 export type Taken =

@@ -1,19 +1,9 @@
-/**
- * Accepts documents: bytes into storage, type and pages checked, duplicates found, the job made.
- *
- * In two steps, so that what the whole upload would cost is known before the first job exists: `stage` reads and checks
- * a file and touches nothing but a temp file; `accept` makes the job.
- */
-import { basename } from 'node:path';
-import { TvdbError } from '../base/errors.ts';
+/** The second step of an upload: accepts staged documents – bytes into place, duplicates found, the job made. */
 import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
-import { displayName } from '../domain/file-name.ts';
-import { sniff } from '../domain/file-type.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
-import type { PdfPool } from '../services/pdf/pool.ts';
 import type { RouterDecision } from '../services/router.ts';
-import { discard, type StagedFile, stageFile, stageStream } from '../storage/intake.ts';
+import { discard } from '../storage/intake.ts';
 import { storageUri } from '../storage/local.ts';
 import { documentBySha, insertDocument, isSearchable, updateSource } from '../store/documents.ts';
 import { appendEvent } from '../store/events.ts';
@@ -23,27 +13,8 @@ import type { Trx } from '../store/open.ts';
 import type { DocumentRow, JobRow, NewJob } from '../store/schema.ts';
 import { chunkerKey, chunkOptions } from './chunk.ts';
 import type { PipelineDeps } from './stage.ts';
+import type { StagedDocument, UploadDeps } from './staging.ts';
 import type { OnEvent } from './step.ts';
-
-export interface UploadDeps extends PipelineDeps {
-  userId: string;
-  /** Counts pages in a child process. */
-  inspector: Pick<PdfPool, 'inspect'>;
-}
-
-export type UploadSource =
-  | { kind: 'file' /** Absolute path. */; path: string }
-  | { kind: 'stream'; stream: AsyncIterable<Buffer>; filename: string };
-
-/** A document that passed every check and waits in a temp file. */
-export interface StagedDocument {
-  staged: StagedFile;
-  filename: string;
-  sourcePath: string | null;
-  mime: string;
-  ext: string;
-  pages: number;
-}
 
 export interface AcceptOptions {
   runId: string;
@@ -61,57 +32,6 @@ export interface Accepted {
   state: 'accepted' | 'attached' | 'duplicate';
   job: JobRow;
   document: DocumentRow;
-}
-
-/**
- * Reads and checks one document. Throws E402–E415 (see `base/error-codes.ts`) and leaves nothing behind then.
- */
-export async function stageDocument(
-  deps: UploadDeps,
-  source: UploadSource,
-  signal: AbortSignal,
-): Promise<StagedDocument> {
-  const { storage, settings, ids } = deps;
-  const limits = { maxBytes: settings.MAX_FILE_MB * 1_000_000 };
-  const name = source.kind === 'file' ? source.path : source.filename;
-  const staged =
-    source.kind === 'file'
-      ? await stageFile(storage, source.path, ids.uuid(), limits)
-      : await stageStream(storage, source.stream, source.filename, ids.uuid(), limits);
-  reach('upload.bytes_staged');
-  try {
-    const type = sniff(staged.head);
-    if (type.kind !== 'pdf') {
-      throw new TvdbError('E402', {
-        message: `${name} is not a PDF`,
-        why: `its content looks like ${type.label}`,
-        facts: { detected: type.kind },
-      });
-    }
-    const { pages } = await deps.inspector.inspect(staged.path, signal);
-    if (pages > settings.MAX_PAGES) {
-      throw new TvdbError('E407', {
-        message: `${name} has ${pages} pages, at most ${settings.MAX_PAGES} are accepted`,
-        facts: { pages, max_pages: settings.MAX_PAGES },
-      });
-    }
-    return {
-      staged,
-      filename: displayName(basename(name)),
-      sourcePath: source.kind === 'file' ? source.path : null,
-      mime: type.mime,
-      ext: type.ext,
-      pages,
-    };
-  } catch (error) {
-    await discard(staged);
-    throw error;
-  }
-}
-
-/** Drops a staged document that will not be accepted. */
-export async function discardDocument(document: StagedDocument): Promise<void> {
-  await discard(document.staged);
 }
 
 /** The key under which equal work is found again: everything that changes the result. */

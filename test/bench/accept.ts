@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemIds } from '../../src/base/ids.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { acceptDocument, stageDocument } from '../../src/pipeline/upload.ts';
+import { stageDocument } from '../../src/pipeline/staging.ts';
+import { acceptDocument } from '../../src/pipeline/upload.ts';
 import { openWorld } from '../../src/world.ts';
 import { type Bench, cleanEnv, median, ms, ratioLine } from './figures.ts';
 

@@ -1,5 +1,5 @@
 /** Every command with a JSON form, run in process in success, on an empty store and in failure: what it wrote. */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemIds } from '../../src/base/ids.ts';
@@ -70,6 +70,7 @@ function placeNamed(name: string, commands: readonly string[], kept: Situation[]
   const keep = (argv: readonly string[], ndjson: boolean, { code, stdout }: Run) => {
     const words = [argv.slice(0, 2).join(' '), argv[0] ?? ''];
     const command = words.find((one) => commands.includes(one)) ?? '';
+    if (process.env.JD) appendFileSync('/tmp/jd/log', `${Date.now() % 1000000} ${name}: ${argv.join(' ')} ${code}\n`);
     kept.push({ name: `${name}: ${argv.join(' ')}`, command, ndjson, code, stdout });
   };
   return {
@@ -195,7 +196,7 @@ async function troubles({ json, put }: Place): Promise<void> {
   await json(['run'], { env: RESTING });
   await json(['retry', resting.job_id], { env: RESTING });
   await json(['retry', resting.job_id]);
-  const slow = (await json(['upload', 'b.pdf', '--force'], { env: SLOW })).data.documents[0];
+  const slow = (await json(['upload', 'b.pdf', '--force', '--timeout', '500ms'], { env: SLOW })).data.documents[0];
   await json(['retry', slow.job_id, '--no-wait']);
   await json(['status'], { env: { SERVICE_MODE: 'real' } });
   await json(['cancel', slow.job_id]);

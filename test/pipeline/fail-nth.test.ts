@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { TvdbError } from '../../src/base/errors.ts';
-import type { UploadDeps } from '../../src/pipeline/upload.ts';
+import type { UploadDeps } from '../../src/pipeline/staging.ts';
 import { work } from '../../src/pipeline/worker.ts';
 import type { Store } from '../../src/store/open.ts';
 import { memoryParser, pipeline } from './harness.ts';

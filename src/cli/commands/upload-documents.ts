@@ -2,8 +2,9 @@
 import { type StoredError, storedError } from '../../base/errors.ts';
 import { isDone, type Taken } from '../../pipeline/intake.ts';
 import { outcomeOfJob } from '../../pipeline/job-outcome.ts';
+import { discardDocument } from '../../pipeline/staging.ts';
 import type { OnEvent } from '../../pipeline/step.ts';
-import { type Accepted, acceptDocument, discardDocument } from '../../pipeline/upload.ts';
+import { type Accepted, acceptDocument } from '../../pipeline/upload.ts';
 import type { RouterDecision } from '../../services/router.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';

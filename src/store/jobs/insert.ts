@@ -1,8 +1,8 @@
 /** Makes jobs and says which ones a run covers. */
 
 import type { Trx } from '../open.ts';
-import type { JobRow, NewJob } from '../schema.ts';
 import { coverJobs } from '../run-jobs.ts';
+import type { JobRow, NewJob } from '../schema.ts';
 import { isUniqueViolation } from '../store-error.ts';
 
 /**
