@@ -60,7 +60,8 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       clock,
       scrub: createScrubber(config.secrets),
     });
-    const concurrency = settings.WORKER_CONCURRENCY ?? Math.min(8, Math.max(2, availableParallelism()));
+    // Twice the processors: while some documents are chunked and embedded here, the next are read in the child processes.
+    const concurrency = settings.WORKER_CONCURRENCY ?? Math.min(8, 2 * availableParallelism());
     const pool = lazy(async () => {
       const { createPdfPool } = await import('./services/pdf/pool.ts');
       const made = createPdfPool({

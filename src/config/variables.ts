@@ -180,7 +180,7 @@ export const VARIABLES = {
   }),
   WORKER_CONCURRENCY: variable({
     group: 'Worker',
-    doc: 'Jobs one process works on at a time. Default: the number of processors, at least 2, at most 8.',
+    doc: 'Jobs one process works on at a time. Default: twice the number of processors, at most 8.',
     default: undefined,
     parse: read.integer(1, 64),
   }),

@@ -16,7 +16,7 @@ import { BIN, makeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 interface Line {
   document_id: string;
   chunk_id: string;
-  ord: number;
+  chunk: number;
   text: string;
   vector?: number[];
   [key: string]: unknown;
@@ -103,11 +103,11 @@ describe('documents of the pipeline', () => {
     expect(lines[0]).toMatchObject({
       document_id: seeded.jobs[0]?.document_id,
       filename: 'letter.pdf',
-      ord: 0,
-      page_from: 1,
+      chunk: 0,
+      page: 1,
       origin: { parse: 'mock', embed: 'mock' },
-      space: 'mock/hash-ngram@1/1536',
-      dimensions: 1536,
+      embedding_space: 'mock/hash-ngram@1/1536',
+      dims: 1536,
     });
     expect(lines[0]?.path).toMatch(/\/letter\.pdf$/);
     expect(lines[0]?.token_count).toBeGreaterThan(0);
@@ -210,7 +210,7 @@ describe('large stores', () => {
     const home = tempDirectory();
     await storeAt(home, (store) => bigStore(store, 2, 401));
     const { stdout } = await runTvdb(['export', '--no-vectors'], { home });
-    expect(linesOf(stdout).map((line) => [line.filename, line.ord])).toEqual(
+    expect(linesOf(stdout).map((line) => [line.filename, line.chunk])).toEqual(
       ['d0.pdf', 'd1.pdf'].flatMap((name) => Array.from({ length: 401 }, (_zero, ord) => [name, ord])),
     );
   });
@@ -229,7 +229,7 @@ describe('large stores', () => {
     }
     const text = Buffer.concat(parts).toString('utf8');
     expect(text.length).toBeGreaterThan(5_000_000);
-    expect(linesOf(text).map((line) => line.ord)).toEqual(Array.from({ length: 400 }, (_zero, ord) => ord));
+    expect(linesOf(text).map((line) => line.chunk)).toEqual(Array.from({ length: 400 }, (_zero, ord) => ord));
   });
 
   it('`export | head -1`: the reader gets its line, exit 0, no stack', async () => {

@@ -57,7 +57,7 @@ describe('an empty store', () => {
       'llamaparse',
       'openai',
     ]);
-    expect(json.data.services[1].heartbeat_ms_ago).toBeNull();
+    expect(json.data.services[1].heartbeat_age_ms).toBeNull();
   });
 
   it('says how to begin on a terminal, prints no row in a pipe, and is complete', async () => {
@@ -181,7 +181,7 @@ describe('the queue', () => {
     await storeAt(home, (store) => store.write((trx) => registerWorker(trx, 'w1', thisProcess(), NOW - 2_000)));
     const { json } = await runTvdb(['status', '--json'], { home, clock: clockAt() });
     expect(json.data.queue).toMatchObject({ waiting: 1, active: 1, consumers: 1 });
-    expect(json.data.services[1]).toMatchObject({ status: 'ok', running: 1, heartbeat_ms_ago: 2_000 });
+    expect(json.data.services[1]).toMatchObject({ status: 'ok', running: 1, heartbeat_age_ms: 2_000 });
     expect(json.data.jobs.map((job: { state: string }) => job.state).sort()).toEqual(['run', 'wait']);
   });
 

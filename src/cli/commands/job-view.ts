@@ -72,7 +72,7 @@ export const PARK_TEXTS: Readonly<Record<NonNullable<JobRow['park_reason']>, str
 };
 
 /** The JSON form of a job, without what only `trace` adds. */
-export function jobJson(job: ListedJob, around: JobSurroundings): Record<string, unknown> {
+export function jobJson(job: ListedJob, around: JobSurroundings) {
   const error = lastError(job);
   return {
     job_id: job.job_id,
@@ -93,11 +93,11 @@ export function jobJson(job: ListedJob, around: JobSurroundings): Record<string,
     ended_at: iso(job.processing_completed_at),
     ms: processingMs(job),
     ...moneyJson(jobCost(job, around)),
-    tries: job.retry_count,
+    retries: job.retry_count,
     parked:
       job.park_reason === null ? null : { reason: job.park_reason, until: iso(job.run_after), note: job.park_note },
     duplicate_of: job.duplicate_of,
     error_code: error?.code ?? null,
-    error: error === null ? null : error.message,
+    error,
   };
 }

@@ -148,7 +148,7 @@ async function storeLine({ store, config }: World): Promise<ServiceLine> {
 }
 
 function workerLine({ liveWorkers, active, waiting }: QueueState, sinceBeat: number | null): ServiceLine {
-  const json = { running: liveWorkers, jobs_in_hand: active, heartbeat_ms_ago: sinceBeat };
+  const json = { running: liveWorkers, jobs_in_hand: active, heartbeat_age_ms: sinceBeat };
   const base = { name: 'worker', title: 'worker', json } as const;
   if (liveWorkers > 0) {
     const detail = sinceBeat === null ? '' : `heartbeat ${age(sinceBeat)} ago`;

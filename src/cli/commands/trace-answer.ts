@@ -122,8 +122,10 @@ export function spanJson(span: Span, tries: number): Record<string, unknown> {
 }
 
 function eventJson(event: JobEventRow, origin: number): Record<string, unknown> {
+  const { until, ...facts } = factsOf(event);
   return {
-    ...factsOf(event),
+    ...facts,
+    ...(until !== undefined && { until: typeof until === 'number' ? iso(until) : null }),
     event_id: event.event_id,
     at: iso(event.at),
     at_ms: Math.max(0, event.at - origin),
@@ -139,14 +141,14 @@ function eventJson(event: JobEventRow, origin: number): Record<string, unknown> 
 }
 
 /** `data` of `tvdb.trace/v1` for one job. */
-export function traceJson(traced: TracedJob): Record<string, unknown> {
+export function traceJson(traced: TracedJob) {
   const { job, document, events, line, rows, around, tries } = traced;
   const progress = progressOf(job);
   const stages = new Set(rows.map(stageOf));
   return {
     ...jobJson(job, around),
     total_ms: line.totalMs,
-    file_sha256: document?.file_sha256 ?? null,
+    sha256: document?.file_sha256 ?? null,
     bytes: document?.bytes_len ?? null,
     pages: document?.pages ?? null,
     chunks: progress.chunks_total === 0 ? null : progress.chunks_total,
@@ -164,3 +166,45 @@ export function traceJson(traced: TracedJob): Record<string, unknown> {
       .map((event) => eventJson(event, job.created_at)),
   };
 }
+
+type TraceJson = ReturnType<typeof traceJson>;
+
+/** The same keys for a document or run that no job belongs to: nothing known. */
+export const EMPTY_TRACE: { readonly [K in keyof TraceJson]: TraceJson[K] extends readonly unknown[] ? [] : null } = {
+  job_id: null,
+  document_id: null,
+  correlation_id: null,
+  run_id: null,
+  status: null,
+  state: null,
+  stage: null,
+  stage_index: null,
+  stages: null,
+  filename: null,
+  path: null,
+  service_mode: null,
+  fallback: null,
+  created_at: null,
+  started_at: null,
+  ended_at: null,
+  ms: null,
+  nano_usd: null,
+  usd: null,
+  retries: null,
+  parked: null,
+  duplicate_of: null,
+  error_code: null,
+  error: null,
+  total_ms: null,
+  sha256: null,
+  bytes: null,
+  pages: null,
+  chunks: null,
+  parser: null,
+  chunker: null,
+  embedding_space: null,
+  embedding_origin: null,
+  cost: null,
+  spans: [],
+  events: [],
+};

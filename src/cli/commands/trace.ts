@@ -76,7 +76,7 @@ async function answer(
   { ui }: CommandContext,
   { full, followed }: Manner,
 ): Promise<CommandResult> {
-  const [{ spanJson, traceJson }, view] = await Promise.all([import('./trace-answer.ts'), import('./trace-view.ts')]);
+  const [{ EMPTY_TRACE, spanJson, traceJson }, view] = await Promise.all([import('./trace-answer.ts'), import('./trace-view.ts')]);
   const [first, ...more] = traced;
   const others = all.filter((id) => !traced.some(({ job }) => job.job_id === id));
   for (const { line, tries, job } of followed ? [] : traced) {
@@ -86,7 +86,7 @@ async function answer(
   return {
     exitCode: followed && first !== undefined ? outcome(first) : EXIT.ok,
     data: {
-      ...(first === undefined ? EMPTY : traceJson(first)),
+      ...(first === undefined ? EMPTY_TRACE : traceJson(first)),
       other_traces: more.map(traceJson),
       other_jobs: others,
     },
@@ -112,18 +112,6 @@ async function answer(
     ...(first !== undefined && isFailed(first.job.status) && { next: `tvdb retry ${shortId(first.job.job_id)}` }),
   };
 }
-
-/** A run or document that no job belongs to: the same keys, nothing known. */
-const EMPTY = {
-  job_id: null,
-  document_id: null,
-  run_id: null,
-  correlation_id: null,
-  status: null,
-  ms: null,
-  spans: [],
-  events: [],
-} as const;
 
 function outcome({ job: { status } }: TracedJob): ExitCode {
   if (!isEnded(status)) return EXIT.pending;
