@@ -7,10 +7,10 @@ const ROUNDS = 3;
 const COPIES = 4;
 const PAGES = 180 * COPIES;
 
-/** What the mock parser asks of liteparse (`services/pdf/extract.ts`), in one process, one file after the other. */
+/** What the mock parser asks of liteparse (`services/pdf/pdfium.ts`), in one process, one file after the other. */
 const BARE = `
 const { LiteParse } = await import('@llamaindex/liteparse');
-const parser = new LiteParse({ ocrEnabled: false, outputFormat: 'markdown', imageMode: 'off', quiet: true });
+const parser = new LiteParse({ ocrEnabled: false, outputFormat: 'markdown', imageMode: 'off', quiet: true, keepHeadersFooters: true, numWorkers: 1 });
 let pages = 0;
 for (const path of process.argv.slice(1)) pages += (await parser.parse(path)).pages.length;
 if (pages !== ${PAGES}) throw new Error('read ' + pages + ' pages');

@@ -1,0 +1,60 @@
+/** Rows that only a paid service, another machine or a crash would make. */
+import { systemIds } from '../../src/base/ids.ts';
+import { encodeVector, vectorSha } from '../../src/domain/vector.ts';
+import { addVectors } from '../../src/search/vector-index.ts';
+import { insertIntent, markSent } from '../../src/store/attempts.ts';
+import { startRun } from '../../src/store/runs.ts';
+import { registerWorker, removeWorker, thisProcess } from '../../src/store/workers.ts';
+import { storeAt } from '../cli/seeded-home.ts';
+import { addJob } from '../setup/jobs.ts';
+
+/** Gives a searchable chunk a vector of a space that the mode does not search. */
+export async function otherSpace(home: string): Promise<void> {
+  const vector = encodeVector(Float32Array.from([1, 0, 0, 0, 0, 0, 0, 0]));
+  await storeAt(home, async (store) => {
+    const { chunk_id: chunkId, document_id: documentId } = await store.db
+      .selectFrom('document_chunks')
+      .select(['chunk_id', 'document_id'])
+      .executeTakeFirstOrThrow();
+    const rows = [{ chunkId, vector, vectorSha: vectorSha(vector), origin: 'real' as const }];
+    await store.write((trx) => addVectors(trx, { spaceName: 'openai/x/8', dimensions: 8, documentId, rows }));
+  });
+}
+
+/** A request of a job to a paid service; its price is not known. */
+export async function paidRequest(home: string, jobId: string): Promise<void> {
+  const attemptId = systemIds.uuid();
+  const now = Date.now();
+  await storeAt(home, (store) =>
+    store.write(async (trx) => {
+      const about = { operation: 'embed', requestHash: 'h', units: 40, origin: 'real' as const, now };
+      await insertIntent(trx, { attemptId, jobId, service: 'embed', ...about });
+      await markSent(trx, attemptId, now);
+    }),
+  );
+}
+
+/** Gives a run more jobs than `trace` tells; returns the id of another run that has none. */
+export async function moreJobs(home: string, runId: string): Promise<string> {
+  const emptyRun = systemIds.uuid();
+  await storeAt(home, async (store) => {
+    for (let count = 0; count < 6; count += 1) await addJob(store, systemIds, { run_id: runId });
+    await store.write((trx) => startRun(trx, { runId: emptyRun, command: 'upload', mode: 'mock', now: 1 }));
+  });
+  return emptyRun;
+}
+
+/** Puts a job into the hands of a worker, which is this process or one that is gone. */
+export async function worker(home: string, jobId: string, { lives }: { lives: boolean }): Promise<void> {
+  const now = Date.now();
+  const identity = { ...thisProcess(), ...(!lives && { pid_started: 'long ago' }) };
+  await storeAt(home, async (store) => {
+    await store.write((trx) => removeWorker(trx, 'w1'));
+    await store.write((trx) => registerWorker(trx, 'w1', identity, now));
+    await store.db
+      .updateTable('upload_jobs')
+      .set({ lease_owner: 'w1', lease_until: now + 60_000 })
+      .where('job_id', '=', jobId)
+      .execute();
+  });
+}
