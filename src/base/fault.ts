@@ -24,6 +24,7 @@ export const FAULT_POINTS = [
   'finalize.markdown_written',
   'finalize.before_promote',
   'finalize.after_promote',
+  'delete.before_files',
 ] as const;
 
 export type FaultPoint = (typeof FAULT_POINTS)[number];

@@ -2,9 +2,10 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from './clock.ts';
+import { jsonText } from './json-text.ts';
 import type { Scrub } from './scrub.ts';
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** What every entry may carry; ids in full, so that one search finds a whole story. */
@@ -32,7 +33,7 @@ export function createLog({ target, level, clock, scrub }: LogOptions): Log {
   return (entryLevel, event, fields = {}) => {
     if (LOG_LEVELS.indexOf(entryLevel) < least) return;
     const at = new Date(clock.now()).toISOString();
-    const line = scrub(JSON.stringify({ at, level: entryLevel, event, ...fields }));
+    const line = scrub(jsonText({ at, level: entryLevel, event, ...fields }));
     try {
       let file: string;
       if ('file' in target) {
@@ -48,6 +49,3 @@ export function createLog({ target, level, clock, scrub }: LogOptions): Log {
     }
   };
 }
-
-/** A log that keeps nothing. */
-export const silentLog: Log = () => {};

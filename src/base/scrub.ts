@@ -1,4 +1,5 @@
 /** Removes secrets from text by value: path-based redaction misses secrets in messages, URLs and error causes. */
+import { jsonText } from './json-text.ts';
 
 const MASK = '[secret]';
 
@@ -32,7 +33,7 @@ function encodings(secret: string): string[] {
   return [
     secret,
     encodeURIComponent(secret),
-    JSON.stringify(secret).slice(1, -1),
+    jsonText(secret).slice(1, -1),
     bytes.toString('hex'),
     ...base64,
     ...urlSafe,

@@ -1,7 +1,7 @@
 /** Everything of the process that `main` touches, so that tests can run it inside their own process. */
 import { isatty } from 'node:tty';
 import { type Clock, systemClock } from '../base/clock.ts';
-import type { Ids, Random } from '../base/ids.ts';
+import { type Ids, type Random, systemIds } from '../base/ids.ts';
 
 export interface Io {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
@@ -43,8 +43,7 @@ export function processIo(): Io {
     env,
     cwd: process.cwd(),
     clock: systemClock,
-    // The global, because loading node:crypto costs every start 4 ms and most commands make no id.
-    ids: { uuid: () => globalThis.crypto.randomUUID() },
+    ids: systemIds,
     random: Math.random,
     signals: process,
     exit: (code) => process.exit(code),

@@ -10,7 +10,7 @@ const MAX_MARKERS = 16;
 const MAX_PASSES = 8;
 
 /** `---`, `* * *` and the like. */
-export function isRule(content: string): boolean {
+function isRule(content: string): boolean {
   const mark = content.charAt(0);
   if (mark !== '-' && mark !== '*' && mark !== '_') return false;
   let marks = 0;

@@ -10,13 +10,14 @@
  * documents at a time, with the fixture documents in view as well. Eight words from a chunk find exactly it first in 89 %
  * (words without pairs: 76 to 80 %), a sentence cut out of a chunk finds the rest of it among the first three in 59 to
  * 67 %, a heading its section in 73 to 83 %. Tried and left out: padding short texts, heavier headings, word triples,
- * stronger damping of repeated words. Of the 20 questions in fixtures/queries.json it answers 9; in 8,192 dimensions a like
- * embedding answered 2 more, and full-text search with the statistics of the collection (SQLite FTS5) answers 13.
+ * stronger damping of repeated words. Alone it answers 9 of the 20 questions in fixtures/queries.json, in 8,192 dimensions 11;
+ * no fixed embedding knows which words are rare in a collection, so search adds an index of words (search/lexical.ts).
  */
 import { isFunctionWord, wordWeight } from './english-words.ts';
 import { hadamardRotate } from './hadamard.ts';
 import { stem } from './stem.ts';
 import { unit } from './vector.ts';
+import { wordsOf } from './words.ts';
 
 export const NGRAM_DIMENSIONS = 1536;
 
@@ -37,10 +38,6 @@ const SEED = {
 } as const;
 /** Marks both ends of a word in its trigrams; no word contains it. */
 const WORD_EDGE = 0;
-
-/** Writing systems without spaces between words: overlapping pairs of their characters serve as words. */
-const UNSPACED =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 
 /** A word as features: computed once for each different word of a text. */
 interface WordFeatures {
@@ -93,30 +90,6 @@ function project(squares: Map<number, number>): Float64Array {
 function addFeature(values: Float64Array, hash: number, weight: number): void {
   const dimension = (hash >>> 0) % NGRAM_DIMENSIONS;
   values[dimension] = (values[dimension] as number) + (hash < 0 ? weight : -weight);
-}
-
-/** Lower case, without accents, ligatures, apostrophes and thousands separators; markup falls away with the punctuation. */
-function wordsOf(text: string): string[] {
-  const plain = /^[\0-\x7f]*$/.test(text)
-    ? text
-    : text
-        .normalize('NFKD')
-        .replace(/[\u0300-\u036f]/g, '')
-        .normalize('NFC');
-  const folded = plain
-    .toLowerCase()
-    .replace(/['\u2019]s\b|['\u2019]/g, '')
-    .replace(/(\d),(?=\d{3})/g, '$1');
-  return (folded.match(/[\p{L}\p{M}\p{N}]+/gu) ?? []).flatMap((word) =>
-    UNSPACED.test(word) ? characterPairs(word) : word,
-  );
-}
-
-function characterPairs(word: string): string[] {
-  const characters = [...word];
-  return characters.length === 1
-    ? characters
-    : characters.slice(1).map((character, index) => `${characters[index]}${character}`);
 }
 
 function wordFeatures(word: string): WordFeatures {

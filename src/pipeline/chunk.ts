@@ -8,9 +8,10 @@ import type { Settings } from '../config/variables.ts';
 import { CHUNKER_NAME, type Chunk, type ChunkOptions, chunkerVersion, chunks as chunksOf } from '../domain/chunker.ts';
 import { loadTokenizer } from '../domain/tokens.ts';
 import { putChunkBuffer } from '../store/chunks.ts';
-import { pageStartsOf, parseById } from '../store/parses.ts';
+import { parseById } from '../store/parses.ts';
 import type { Stage } from './stage.ts';
 import { withProgress } from './stage.ts';
+import { validatedText } from './validate-parse.ts';
 
 /** The chunk options in force. */
 export function chunkOptions(settings: Settings): ChunkOptions {
@@ -33,13 +34,13 @@ export const startChunking: Stage = async () => ({ kind: 'move', to: 'chunking',
 
 export const chunkMarkdown: Stage = async (job, { store, settings }) => {
   const parse = job.parse_id === null ? undefined : await parseById(store.db, job.parse_id);
-  if (parse?.markdown == null)
-    throw new TvdbError('E416', { message: 'The validated markdown of this document is gone' });
+  if (parse === undefined) throw new TvdbError('E416', { message: 'The validated markdown of this document is gone' });
   const options = chunkOptions(settings);
   const version = chunkerVersion(options);
   const tokenizer = await loadTokenizer();
   const cut: Chunk[] = [];
-  for await (const one of chunksOf(parse.markdown, pageStartsOf(parse), options, tokenizer)) {
+  const { markdown, pageStarts } = validatedText(parse);
+  for await (const one of chunksOf(markdown, pageStarts, options, tokenizer)) {
     cut.push(one);
     // Heartbeats and the answers of services must not wait for a long document.
     if (cut.length % CHUNKS_BETWEEN_BREATHS === 0) await new Promise((resolve) => setImmediate(resolve));

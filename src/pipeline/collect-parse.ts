@@ -3,6 +3,7 @@ import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import type { ParseService } from '../services/parse/port.ts';
 import { latestAttempt, markSent, updateAttempt } from '../store/attempts.ts';
+import type { Trx } from '../store/open.ts';
 import { putParse } from '../store/parses.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
 import type { Outcome, Stage, StageContext } from './stage.ts';
@@ -16,11 +17,13 @@ const LOOK_AGAIN_MS = 5_000;
 
 export const collectParse: Stage = async (job, context) => {
   const attempt = await latestAttempt(context.store.db, job.job_id, 'parse');
-  if (attempt === undefined || attempt.outcome === 'failed')
-    return startOver('the last attempt ended without a result');
+  // A failed attempt was counted where it failed.
+  if (attempt === undefined || attempt.outcome === 'failed') {
+    return toStart('the last attempt ended without a result');
+  }
   const service = await context.router.parseService(attempt.origin);
   const remoteId = attempt.remote_id ?? (await remoteIdOf(job, attempt, service, context));
-  if (remoteId === null) return startOver('the attempt never reached the parser', attempt.attempt_id);
+  if (remoteId === null) return lost('the attempt never reached the parser', job, attempt.attempt_id, context);
   return await collect(job, attempt.attempt_id, remoteId, service, context);
 };
 
@@ -83,7 +86,7 @@ async function collect(
     const poll = await service.poll(remoteId, LOOK_MS, abort);
     abort.throwIfAborted();
     if (poll.state === 'done') break;
-    if (poll.state === 'gone') return startOver('the parser does not know the attempt any more', attemptId);
+    if (poll.state === 'gone') return lost('the parser does not know the attempt any more', job, attemptId, context);
     if (poll.state === 'failed') {
       await failAttempt(attemptId, poll.error, context);
       throw poll.error;
@@ -125,14 +128,19 @@ async function collect(
   };
 }
 
-/** Back to `uploaded`, where a new attempt is made; the old one is closed as failed. */
-function startOver(why: string, attemptId?: string): Outcome {
-  return {
-    kind: 'move',
-    to: 'uploaded',
-    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } },
-    ...(attemptId === undefined ? {} : { write: (trx) => updateAttempt(trx, attemptId, { outcome: 'failed' }) }),
-  };
+/** A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. */
+function lost(why: string, job: JobRow, attemptId: string, { settings }: StageContext): Outcome {
+  const write = (trx: Trx) => updateAttempt(trx, attemptId, { outcome: 'failed' });
+  if (job.retry_count >= settings.MAX_RETRIES) {
+    const error = new TvdbError('E303', { message: `The parse was lost ${job.retry_count + 1} times`, why });
+    return { kind: 'fail', error, write };
+  }
+  return { ...toStart(why), set: { retry_count: job.retry_count + 1 }, write };
+}
+
+/** Back to `uploaded`, where a new attempt is made. */
+function toStart(why: string): Outcome & { kind: 'move' } {
+  return { kind: 'move', to: 'uploaded', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
 }
 
 async function failAttempt(attemptId: string, error: unknown, { record }: StageContext): Promise<void> {

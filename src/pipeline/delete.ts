@@ -8,6 +8,7 @@
  */
 
 import { TvdbError } from '../base/errors.ts';
+import { reach } from '../base/fault.ts';
 import { shortId } from '../base/ids.ts';
 import { isEnded } from '../domain/job-state.ts';
 import { storageUri } from '../storage/local.ts';
@@ -49,6 +50,7 @@ export async function deleteDocument(
   overwriteDeleted(store);
   const erased = await store.write((trx) => erase(trx, deps, documentId));
   if (erased === undefined) return undefined;
+  reach('delete.before_files');
   const { stopped, event, jobs, deleted } = erased;
   for (const one of stopped) {
     if (one.event !== undefined) onEvent(one.event, one.job);

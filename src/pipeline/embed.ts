@@ -21,7 +21,8 @@ export const startEmbedding: Stage = async (job, context) => {
     kind: 'move',
     to: 'embedding_in_progress',
     event,
-    set: { progress: withProgress(job, { embeds_done: batch.length }) },
+    // Tries are counted for a batch, not for all of them together.
+    set: { retry_count: 0, progress: withProgress(job, { embeds_done: batch.length }) },
     write,
   };
 };
@@ -39,7 +40,7 @@ export const continueEmbedding: Stage = async (job, context) => {
     done += batch.length;
     await context.record(write, {
       event,
-      set: { progress: withProgress(job, { embeds_done: Math.min(done, total) }) },
+      set: { retry_count: 0, progress: withProgress(job, { embeds_done: Math.min(done, total) }) },
     });
   }
   return {

@@ -1,8 +1,8 @@
 /** Takes in many documents at once: each is read and checked, refused ones do not stop the others, equal ones are found. */
 import { asTvdbError, TvdbError } from '../base/errors.ts';
 import type { RouterDecision } from '../services/router.ts';
-import { documentBySha, isSearchable } from '../store/documents.ts';
-import { completeJob } from '../store/jobs/find.ts';
+import { documentBySha } from '../store/documents.ts';
+import { finishedJob } from '../store/jobs/find.ts';
 import { discardDocument, type StagedDocument, stageDocument, type UploadDeps, type UploadSource } from './staging.ts';
 import { configKey } from './upload.ts';
 
@@ -113,10 +113,6 @@ export async function isDone(deps: UploadDeps, { staged }: StagedDocument, decis
   const { store, userId } = deps;
   const document = await documentBySha(store.db, userId, staged.sha256);
   if (document === undefined) return false;
-  const job = await completeJob(store.db, {
-    userId,
-    documentId: document.document_id,
-    configKey: await configKey(deps, decision),
-  });
-  return job?.embedding_space != null && (await isSearchable(store.db, document.document_id, job.embedding_space));
+  const key = { userId, documentId: document.document_id, configKey: await configKey(deps, decision) };
+  return (await finishedJob(store.db, key)) !== undefined;
 }

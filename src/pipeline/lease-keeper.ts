@@ -1,6 +1,7 @@
-/** Keeps this worker's leases alive and takes back those of dead workers, beside the loop. */
+/** Keeps this worker's leases alive, notices those it lost, and takes back those of dead workers, beside the loop. */
 import { appendEvent } from '../store/events.ts';
-import { renewLeases } from '../store/jobs/heartbeat.ts';
+import { heldJobs, renewLeases } from '../store/jobs/heartbeat.ts';
+import { LostLeaseError } from '../store/jobs/move.ts';
 import { releaseStale } from '../store/jobs/release-stale.ts';
 import { deadWorkers, forgetWorkers } from '../store/workers.ts';
 import type { PipelineDeps } from './stage.ts';
@@ -8,23 +9,43 @@ import type { OnEvent } from './step.ts';
 
 /** Failed heartbeats in a row after which a worker stops by itself, before others take its jobs for abandoned. */
 const HEARTBEATS_MISSED = 2;
+/** How often a worker looks whether its jobs were taken from it (cancelled, deleted): what the user waits for at most. */
+const LOST_LOOK_MS = 1_000;
+
+export interface LeaseKeeper {
+  workerId: string;
+  onEvent: OnEvent;
+  /** The jobs in hand; one that is lost is aborted. */
+  holds: ReadonlyMap<string, AbortController>;
+  /** Aborted with the error when the leases cannot be kept alive. */
+  failure: AbortController;
+}
 
 /**
- * Starts the two duties. `stop` ends them. A worker whose heartbeat fails twice aborts `failure` with the error: its
- * leases (three heartbeats long) have not run out yet then, so nothing it does can collide with a takeover.
+ * Starts the three duties; `stop` ends them. A worker whose heartbeat fails twice, or twice waits half an interval in
+ * vain, aborts `failure`: two intervals after the last good one, when its leases (three intervals long) still hold, so
+ * that nothing it does can collide with a takeover.
  */
-export function keepLeases(deps: PipelineDeps, workerId: string, onEvent: OnEvent, failure: AbortController) {
+export function keepLeases(deps: PipelineDeps, { workerId, onEvent, holds, failure }: LeaseKeeper) {
   const { store, clock, settings } = deps;
+  const interval = settings.HEARTBEAT_INTERVAL;
   const stopping = new AbortController();
+  const renew = async () => {
+    const lease = { owner: workerId, now: clock.now(), leaseMs: settings.LEASE_DURATION };
+    const late = clock.sleep(interval / 2, stopping.signal).then(() => {
+      throw new Error('the heartbeat waits too long for the store');
+    });
+    await Promise.race([store.write((trx) => renewLeases(trx, lease)), late]);
+  };
   const beat = async () => {
     let missed = 0;
     for (;;) {
-      await clock.sleep(settings.HEARTBEAT_INTERVAL, stopping.signal);
+      if (missed === 0) await clock.sleep(interval, stopping.signal);
       try {
-        const lease = { owner: workerId, now: clock.now(), leaseMs: settings.LEASE_DURATION };
-        await store.write((trx) => renewLeases(trx, lease));
+        await renew();
         missed = 0;
       } catch (error) {
+        if (stopping.signal.aborted) return;
         missed += 1;
         if (missed < HEARTBEATS_MISSED) continue;
         failure.abort(error);
@@ -32,18 +53,28 @@ export function keepLeases(deps: PipelineDeps, workerId: string, onEvent: OnEven
       }
     }
   };
+  const watch = async () => {
+    for (;;) {
+      await clock.sleep(LOST_LOOK_MS, stopping.signal);
+      // The jobs in hand before the look: one that is claimed during it is not missing.
+      const inHand = [...holds];
+      if (inHand.length === 0) continue;
+      const held = await heldJobs(store.db, workerId);
+      for (const [jobId, control] of inHand) if (!held.has(jobId)) control.abort(new LostLeaseError(jobId));
+    }
+  };
   const sweep = async () => {
     for (;;) {
-      await clock.sleep(settings.HEARTBEAT_INTERVAL / 2, stopping.signal);
+      await clock.sleep(interval / 2, stopping.signal);
       try {
-        await takeBackLeases(deps, onEvent);
+        await takeBackLeases(deps, onEvent, workerId);
       } catch (error) {
         // The heartbeat decides whether the store is lost; a missed sweep is made up for by the next.
         deps.log('warn', 'sweep failed', { error: String(error) });
       }
     }
   };
-  const ended = [beat(), sweep()].map((duty) => duty.catch(() => {}));
+  const ended = [beat(), watch(), sweep()].map((duty) => duty.catch(() => {}));
   return {
     async stop(): Promise<void> {
       stopping.abort();
@@ -52,20 +83,23 @@ export function keepLeases(deps: PipelineDeps, workerId: string, onEvent: OnEven
   };
 }
 
-/** Ends the leases of dead workers and those that ran out; each is an event. Returns how many jobs it freed. */
-export async function takeBackLeases(deps: PipelineDeps, onEvent: OnEvent): Promise<number> {
+/**
+ * Ends the leases of dead workers and those that ran out, but for `own`: a worker that slept over its own lease still
+ * holds it as long as nobody else came. Each is an event. Returns how many jobs it freed.
+ */
+export async function takeBackLeases(deps: PipelineDeps, onEvent: OnEvent, own: string): Promise<number> {
   const { store, clock, ids, settings } = deps;
   const dead = await deadWorkers(store.db);
   const now = clock.now();
   const { expired } = await store.db
     .selectFrom('upload_jobs')
     .select((select) => select.fn.countAll<number>().as('expired'))
-    .where('lease_owner', 'is not', null)
+    .where('lease_owner', '!=', own)
     .where('lease_until', '<=', now)
     .executeTakeFirstOrThrow();
   if (dead.length === 0 && expired === 0) return 0;
   const freed = await store.write(async (trx) => {
-    const jobs = await releaseStale(trx, { now, maxRecoveries: settings.MAX_RECOVERIES, deadWorkers: dead });
+    const jobs = await releaseStale(trx, { now, maxRecoveries: settings.MAX_RECOVERIES, deadWorkers: dead, own });
     await forgetWorkers(trx, dead);
     return Promise.all(
       jobs.map(async (job) => ({

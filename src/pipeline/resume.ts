@@ -1,6 +1,6 @@
 /** Takes up an earlier run again: what failed is tried once more from the step it failed at, what rests is woken. */
 import { isEnded, isFailed } from '../domain/job-state.ts';
-import { completeJob } from '../store/jobs/find.ts';
+import { finishedJob } from '../store/jobs/find.ts';
 import { liveJob } from '../store/jobs/live.ts';
 import { coverJobs } from '../store/run-jobs.ts';
 import { jobsOfRun } from '../store/runs.ts';
@@ -35,6 +35,6 @@ export async function resumeRun(
 /** The job in flight, or else complete, that does the same work as a failed one. */
 async function sameWork({ store }: PipelineDeps, job: JobRow): Promise<string | undefined> {
   const key = { userId: job.user_id, documentId: job.document_id, configKey: job.config_key };
-  const other = (await liveJob(store.db, key)) ?? (await completeJob(store.db, key));
+  const other = (await liveJob(store.db, key)) ?? (await finishedJob(store.db, key));
   return other?.job_id;
 }

@@ -12,7 +12,7 @@ import {
 } from '../domain/job-state.ts';
 import { documentById } from '../store/documents.ts';
 import { appendEvent } from '../store/events.ts';
-import { completeJob, jobById } from '../store/jobs/find.ts';
+import { finishedJob, jobById } from '../store/jobs/find.ts';
 import { liveJob, setLastError } from '../store/jobs/live.ts';
 import { moveJob } from '../store/jobs/move.ts';
 import { wakeJobs } from '../store/jobs/park.ts';
@@ -118,7 +118,7 @@ function idleState(job: JobRow): Exclude<RetryOutcome['state'], 'retried' | 'wok
 
 async function restart(trx: Trx, deps: PipelineDeps, job: JobRow, was: FailedStatus, runId: string): Promise<Taken> {
   const key = { userId: job.user_id, documentId: job.document_id, configKey: job.config_key };
-  const done = await completeJob(trx, key);
+  const done = await finishedJob(trx, key);
   if (done !== undefined && done.created_at >= job.created_at) return { job, outcome: { state: 'already_complete' } };
   // Looked up under the write lock, so the unique index `one_live_job` is never run into.
   const live = await liveJob(trx, key);

@@ -12,7 +12,7 @@ import type { Router } from '../services/router.ts';
 import type { Store } from '../store/open.ts';
 
 /** Longest query; embedding models take 8,191 tokens, and no token is shorter than one character. */
-export const LONGEST_QUERY = 8_000;
+const LONGEST_QUERY = 8_000;
 
 export interface SearchDeps {
   store: Store;
@@ -36,8 +36,9 @@ export interface FoundChunks {
   /** As it was embedded. */
   query: string;
   space: string;
-  /** Best first, none below the least score. */
+  /** Best first by words and vectors together, none below the least score. */
   hits: SearchHit[];
+  rankedBy: 'hybrid' | 'vector';
   searched: number;
   excluded: { space: string; chunks: number }[];
   method: 'exact' | 'coarse';
@@ -51,7 +52,7 @@ export interface FoundChunks {
 }
 
 /**
- * Finds the chunks nearest to a query. Throws E505 for an empty query, E003 for one that is too long, E504 for a space
+ * Finds the best chunks for a query. Throws E505 for an empty query, E003 for one that is too long, E504 for a space
  * nobody knows, E101 or E102 when no service can embed the query.
  */
 export async function searchDocuments(
@@ -87,20 +88,19 @@ export async function searchDocuments(
     });
   }
   await store.loadVectorExtension();
-  const { documentIds, k, minScore = -1 } = request;
-  // Scores are filtered here and not in the query, so that an empty answer can say how near the nearest chunk was.
+  const { documentIds, k, minScore } = request;
   const answer = await searchSpace(store.db, {
     space: name,
     query: vector,
+    text: query,
     k,
     ...(documentIds !== undefined && { documentIds }),
+    ...(minScore !== undefined && { minScore }),
   });
   return {
     ...answer,
     query,
     space: name,
-    hits: answer.hits.filter(({ score }) => score >= minScore),
-    bestScore: answer.hits[0]?.score ?? null,
     tokens: tokensBilled,
     costNanoUsd: service.origin === 'mock' ? 0 : null,
     ms: Math.round(clock.monotonic() - started),

@@ -40,6 +40,8 @@ export type Outcome =
       event: StageEvent;
       set?: JobChanges;
       write?: (trx: Trx) => Promise<void>;
+      /** Facts only the write knows; joined to the data of the event. */
+      found?: () => Record<string, unknown>;
       /** Removes what the stage left outside the store, when the job turned out to be somebody else's. */
       takeBack?: () => Promise<void>;
     }

@@ -32,13 +32,14 @@ export interface StepResult {
  * store itself are thrown, because then nothing can be recorded and the worker must stop.
  */
 export async function runStep(
-  job: JobRow,
+  claimed: JobRow,
   deps: PipelineDeps,
   signals: StepSignals,
   onEvent: OnEvent,
 ): Promise<StepResult> {
-  const status = job.status;
-  if (isEnded(status)) return { state: 'off', job };
+  const { status } = claimed;
+  if (isEnded(status)) return { state: 'off', job: claimed };
+  const job = { ...claimed };
   const started = deps.clock.monotonic();
   const notify = (event: JobEventRow, row: JobRow) => {
     deps.log(event.severity === 'debug' ? 'info' : event.severity, event.code, {
@@ -51,14 +52,21 @@ export async function runStep(
     onEvent(event, row);
   };
   const context: StageContext = { ...deps, ...signals, record: recorder(job, status, deps, notify) };
-  let outcome: Outcome | undefined;
-  try {
-    outcome = await attempt(job, status, context);
+  const finish = async (outcome: Outcome): Promise<StepResult> => {
     reach('stage.before_commit');
     const { row, events } = await commit(job, status, outcome, deps, deps.clock.monotonic() - started);
     reach('stage.after_commit');
     for (const event of events) notify(event, row);
     return { state: row.lease_owner === null ? 'off' : 'on', job: row };
+  };
+  let outcome: Outcome | undefined;
+  try {
+    outcome = await attempt(job, status, context);
+    return await finish(outcome).catch((error: unknown) => {
+      // An outcome that cannot be written (a constraint, a bug) fails its job; it must not end the worker.
+      if (error instanceof LostLeaseError || isStoreFailure(error)) throw error;
+      return finish({ kind: 'fail', error: asTvdbError(error) });
+    });
   } catch (error) {
     if (!(error instanceof LostLeaseError)) throw error;
     if (outcome?.kind === 'move') await outcome.takeBack?.();
@@ -78,7 +86,7 @@ async function attempt(job: JobRow, status: ActiveStatus, context: StageContext)
 }
 
 /** What a failed stage leads to: another try later while tries are left and it may help, else the end. */
-export function afterFailure(job: JobRow, error: TvdbError, { settings, clock, random }: PipelineDeps): Outcome {
+function afterFailure(job: JobRow, error: TvdbError, { settings, clock, random }: PipelineDeps): Outcome {
   const triesLeft = job.retry_count < settings.MAX_RETRIES;
   if (error.retry.kind === 'never' || !triesLeft) return { kind: 'fail', error };
   const growing = backoffMs(job.retry_count, { base: settings.RETRY_BASE, cap: settings.RETRY_CAP }, random);
@@ -136,7 +144,8 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
     } else {
       await moveJob(trx, { ...held, from: status, to: outcome.to, set: outcome.set ?? {} });
       await outcome.write?.(trx);
-      events.push(await event(trx, outcome.event, outcome.to));
+      const data = { ...outcome.event.data, ...outcome.found?.() };
+      events.push(await event(trx, { ...outcome.event, data }, outcome.to));
     }
     const row = await jobById(trx, job.job_id);
     if (row === undefined) throw new LostLeaseError(job.job_id);
@@ -167,6 +176,8 @@ function recorder(job: JobRow, status: ActiveStatus, deps: PipelineDeps, notify:
         stage: stepOf(status),
       });
     });
-    if (row !== null) notify(row, set === undefined ? job : { ...job, ...(set as Partial<JobRow>) });
+    // The stage goes on with what is stored now: its next failure must count from the new number of tries.
+    Object.assign(job, set);
+    if (row !== null) notify(row, { ...job });
   };
 }

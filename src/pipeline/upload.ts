@@ -5,10 +5,10 @@ import type { ServiceMode } from '../domain/service-mode.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { discard } from '../storage/intake.ts';
 import { storageUri } from '../storage/local.ts';
-import { documentBySha, insertDocument, isSearchable, updateSource } from '../store/documents.ts';
+import { documentBySha, insertDocument, updateSource } from '../store/documents.ts';
 import { appendEvent } from '../store/events.ts';
-import { completeJob } from '../store/jobs/find.ts';
-import { insertJob } from '../store/jobs/insert.ts';
+import { finishedJob } from '../store/jobs/find.ts';
+import { insertJob, urgeJob } from '../store/jobs/insert.ts';
 import type { Trx } from '../store/open.ts';
 import type { DocumentRow, JobRow, NewJob } from '../store/schema.ts';
 import { chunkerKey, chunkOptions } from './chunk.ts';
@@ -62,28 +62,36 @@ export async function acceptDocument(
   onEvent: OnEvent,
 ): Promise<Accepted> {
   const { store, storage, clock, userId } = deps;
-  const known = await documentBySha(store.db, userId, staged.staged.sha256);
-  const document = known ?? newDocument(deps, staged);
-  if (known === undefined || !(await storage.isWhole(known.raw_path, known.file_sha256))) {
-    await storage.place(staged.staged.path, document.raw_path);
-  } else {
-    await discard(staged.staged);
-  }
-  reach('upload.bytes_stored');
   const key = await configKey(deps, options.decision);
-  const now = clock.now();
-  const accepted = await store.write(async (trx) => {
-    // Read again under the write lock: another process may have made the document or finished the job meanwhile.
-    const current = await documentBySha(trx, userId, document.file_sha256);
-    if (current === undefined) await insertDocument(trx, document);
-    else await updateSource(trx, current.document_id, staged.filename, staged.sourcePath);
-    const row = current ?? document;
-    return { row, ...(await makeJob(trx, deps, row, key, now, options)) };
-  });
-  if (accepted.row.document_id !== document.document_id) await storage.remove(document.raw_path);
-  reach('upload.accepted');
-  for (const event of accepted.events) onEvent(event, accepted.job);
-  return { state: accepted.state, job: accepted.job, document: accepted.row };
+  let bytesAt = staged.staged.path;
+  for (;;) {
+    const known = await documentBySha(store.db, userId, staged.staged.sha256);
+    const document = known ?? newDocument(deps, staged);
+    const placed = known === undefined || !(await storage.isWhole(known.raw_path, known.file_sha256));
+    if (placed) {
+      await storage.place(bytesAt, document.raw_path);
+      bytesAt = storage.pathOf(document.raw_path);
+    }
+    reach('upload.bytes_stored');
+    const now = clock.now();
+    const accepted = await store.write(async (trx) => {
+      // Read again under the write lock: others may have made, deleted or finished the document meanwhile.
+      const current = await documentBySha(trx, userId, document.file_sha256);
+      // Deleted since it was looked up: once more, as a new document. The staged bytes are still ours.
+      if (known !== undefined && current === undefined) return null;
+      const row = current ?? document;
+      const source = { filename: staged.filename, path: staged.sourcePath, now };
+      if (current === undefined) await insertDocument(trx, row);
+      await updateSource(trx, row, source);
+      return { row, ...(await makeJob(trx, deps, row, key, now, options)) };
+    });
+    if (accepted === null) continue;
+    if (placed && accepted.row.document_id !== document.document_id) await storage.remove(document.raw_path);
+    await discard(staged.staged);
+    reach('upload.accepted');
+    for (const event of accepted.events) onEvent(event, accepted.job);
+    return { state: accepted.state, job: accepted.job, document: accepted.row };
+  }
 }
 
 function newDocument({ ids, clock, userId }: UploadDeps, staged: StagedDocument): DocumentRow {
@@ -99,7 +107,8 @@ function newDocument({ ids, clock, userId }: UploadDeps, staged: StagedDocument)
     raw_path: storageUri({ bucket: 'raw', userId, documentId, ext: staged.ext }),
     parsed_path: null,
     parsed_sha256: null,
-    source_path: staged.sourcePath,
+    source_path: null,
+    source_at: 0,
     superseded_by: null,
     created_at: clock.now(),
   };
@@ -114,16 +123,14 @@ async function makeJob(
   options: AcceptOptions,
 ) {
   const { ids } = deps;
-  const earlier = options.force
+  const duplicate = options.force
     ? undefined
-    : await completeJob(trx, { userId: document.user_id, documentId: document.document_id, configKey: key });
-  const duplicate =
-    earlier?.embedding_space != null && (await isSearchable(trx, document.document_id, earlier.embedding_space))
-      ? earlier
-      : undefined;
+    : await finishedJob(trx, { userId: document.user_id, documentId: document.document_id, configKey: key });
   const { job, attached } = await insertJob(trx, newJob(deps, document, key, now, options, duplicate));
   const base = { at: now, subject: { ...job, run_id: options.runId }, stage: 'upload' };
   if (attached) {
+    // What this upload asks for beyond the work itself holds for the job it attaches to.
+    await urgeJob(trx, job.job_id, { priority: options.priority, keepOld: options.keepOld });
     const event = await appendEvent(trx, { ...base, eventId: ids.uuid(), code: 'UPLOAD_ATTACHED' });
     return { state: 'attached' as const, job, events: [event] };
   }

@@ -4,7 +4,8 @@ import { sha256 } from '../base/hash.ts';
 import { assemble } from '../domain/markdown.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import { documentById } from '../store/documents.ts';
-import { pagesOf, parseById, setMarkdown } from '../store/parses.ts';
+import { type PageStart, pageStartsOf, pagesOf, parseById, setMarkdown } from '../store/parses.ts';
+import type { ParseRow } from '../store/schema.ts';
 import type { Stage } from './stage.ts';
 
 export const validateParse: Stage = async (job, { store }) => {
@@ -29,6 +30,18 @@ export const validateParse: Stage = async (job, { store }) => {
     write: (trx) => setMarkdown(trx, parse.parse_id, { markdown, pageStarts, sha256: hash }),
   };
 };
+
+/**
+ * The validated text of a parse: as stored, or made again of the same pages when another job of the document has stored
+ * its parse anew meanwhile.
+ */
+export function validatedText(parse: ParseRow): { markdown: string; pageStarts: PageStart[]; sha256: string } {
+  if (parse.markdown !== null && parse.markdown_sha256 !== null) {
+    return { markdown: parse.markdown, pageStarts: pageStartsOf(parse), sha256: parse.markdown_sha256 };
+  }
+  const { markdown, pageStarts } = assemble(pagesOf(parse).flatMap((page) => ('markdown' in page ? [page] : [])));
+  return { markdown, pageStarts, sha256: sha256(markdown) };
+}
 
 /** The pages, when every page of the document is there and readable. Throws E419 naming those that are not. */
 function completePages(pages: readonly ParsedPage[], expected: number): { number: number; markdown: string }[] {

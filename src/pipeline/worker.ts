@@ -46,10 +46,11 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   const workerId = ids.uuid();
   await store.write((trx) => registerWorker(trx, workerId, thisProcess(), clock.now()));
   // Start-up assumes that the last process was killed in the middle: its jobs are free before the first look at the queue.
-  await takeBackLeases(deps, options.onEvent);
+  await takeBackLeases(deps, options.onEvent, workerId);
   const failure = new AbortController();
   const abort = AbortSignal.any([options.signals.abort, failure.signal]);
-  const keeper = keepLeases(deps, workerId, options.onEvent, failure);
+  const holds = new Map<string, AbortController>();
+  const keeper = keepLeases(deps, { workerId, onEvent: options.onEvent, holds, failure });
   const signals = { abort, stopping: options.signals.stopping };
   const active = new Set<Promise<void>>();
   let claims = 0;
@@ -61,9 +62,15 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
       const job = !enough && active.size < options.concurrency ? await claim(deps, workerId, options) : null;
       if (job !== null) {
         claims += 1;
-        const running: Promise<void> = drive(job, deps, workerId, signals, options.onEvent)
+        const lost = new AbortController();
+        holds.set(job.job_id, lost);
+        const own = { ...signals, abort: AbortSignal.any([abort, lost.signal]) };
+        const running: Promise<void> = drive(job, deps, workerId, own, options.onEvent)
           .catch((error: unknown) => failure.abort(error))
-          .finally(() => active.delete(running));
+          .finally(() => {
+            holds.delete(job.job_id);
+            active.delete(running);
+          });
         active.add(running);
         continue;
       }

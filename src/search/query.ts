@@ -1,5 +1,5 @@
 /**
- * Nearest chunks to a query vector, within one embedding space.
+ * The best chunks for a query within one embedding space: nearest by vector, or by vector and words together.
  *
  * Up to `exactUpTo` chunks every vector is compared. Beyond that the sign bits of all chunks are compared by Hamming
  * distance, and the best candidates once more by their real vectors.
@@ -21,6 +21,8 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Origin } from '../domain/service-mode.ts';
 import { checkVector, encodeVector, signBits } from '../domain/vector.ts';
 import type { Db } from '../store/open.ts';
+import { fused } from './fusion.ts';
+import { wordExpression } from './lexical.ts';
 
 /** Above this many chunks an exact scan takes longer than 0.1 s. */
 const EXACT_UP_TO = 30_000;
@@ -31,11 +33,15 @@ const EXACT_UP_TO = 30_000;
  */
 const LEAST_CANDIDATES = 400;
 const CANDIDATES_PER_HIT = 40;
+/** Chunks that each way of looking puts up, or as many as are wanted: with 50, 100, 200 or 400 the same questions are answered. */
+const CANDIDATES = 100;
 
 export interface SearchQuestion {
   /** Name of the embedding space of `query`. */
   space: string;
   query: Float32Array;
+  /** The query in words, to rank by vectors and words together; absent means by vectors alone. */
+  text?: string;
   /** Most hits wanted. */
   k: number;
   /** Only chunks of these documents; absent means all. */
@@ -48,6 +54,8 @@ export interface SearchQuestion {
 export interface SearchHit {
   /** Cosine of the angle to the query, from -1 to 1. */
   score: number;
+  /** What the order goes by: about 0 to 1 within one answer, not to be compared with another answer. */
+  relevance: number;
   chunkId: string;
   documentId: string;
   filename: string;
@@ -66,8 +74,12 @@ export interface SearchHit {
 }
 
 export interface SearchAnswer {
-  /** Best first; equal scores in the order the chunks were stored. */
+  /** Best first by relevance; equals by score, then in the order the chunks were stored. */
   hits: SearchHit[];
+  /** `hybrid`: vectors and words; `vector`: no words were given, or none tells one chunk from another. */
+  rankedBy: 'hybrid' | 'vector';
+  /** Score of the nearest chunk, hit or not; `null` when there was none to compare. */
+  bestScore: number | null;
   /** Chunks compared. */
   searched: number;
   /** Chunks left out because their vectors are of another space. */
@@ -76,16 +88,18 @@ export interface SearchAnswer {
 }
 
 /**
- * Finds the `k` chunks nearest to a query. The vector functions must be loaded (`Store.loadVectorExtension`). A space that
+ * Finds the `k` best chunks for a query. The vector functions must be loaded (`Store.loadVectorExtension`). A space that
  * nothing was ever stored in gives no hits; whether that deserves an error is the caller's question (`listSpaces`).
  * Throws when the query is no unit vector of the space.
  */
 export async function searchSpace(db: Db, question: SearchQuestion): Promise<SearchAnswer> {
-  const { space: name, query, k, documentIds, minScore = -1, exactUpTo = EXACT_UP_TO } = question;
+  const { space: name, query, text, k, documentIds, minScore = -1, exactUpTo = EXACT_UP_TO } = question;
   const counts = await countBySpace(db, documentIds);
   const excluded = counts.filter((row) => row.name !== name).map((row) => ({ space: row.name, chunks: row.chunks }));
   const space = counts.find((row) => row.name === name);
-  if (space === undefined) return { hits: [], searched: 0, excluded, method: 'exact' };
+  if (space === undefined) {
+    return { hits: [], rankedBy: 'vector', bestScore: null, searched: 0, excluded, method: 'exact' };
+  }
   const reason = checkVector(query, space.dimensions);
   if (reason !== null) throw new Error(`the query cannot be compared in space ${name}: ${reason}`);
 
@@ -93,7 +107,20 @@ export async function searchSpace(db: Db, question: SearchQuestion): Promise<Sea
   const scope = { spaceId: space.space_id, documentIds };
   const source =
     method === 'exact' ? inScope(scope) : shortlisted(scope, query, Math.max(LEAST_CANDIDATES, k * CANDIDATES_PER_HIT));
-  return { hits: await nearest(db, source, query, { k, minScore }), searched: space.chunks, excluded, method };
+  const expression = text === undefined ? null : await wordExpression(db, text);
+  const depth = Math.max(CANDIDATES, k);
+  const candidates = await candidatesFor(db, scope, { source, query, expression, depth });
+  return {
+    hits: fused(candidates)
+      .filter(({ score }) => score >= minScore)
+      .slice(0, k)
+      .map(({ words: _, ...hit }) => hit),
+    rankedBy: candidates.some(({ words }) => words > 0) ? 'hybrid' : 'vector',
+    bestScore: candidates[0]?.score ?? null,
+    searched: space.chunks,
+    excluded,
+    method,
+  };
 }
 
 interface Scope {
@@ -139,32 +166,61 @@ function shortlisted(scope: Scope, query: Float32Array, count: number): RawBuild
     ORDER BY vec_distance_hamming(vec_bit(bits), vec_bit(${signBits(query)})), vector_id LIMIT ${count})`;
 }
 
-interface HitRow extends Omit<SearchHit, 'headingPath'> {
+/**
+ * `SELECT` of the chunks in scope that fit an expression, best first. FTS5 gives out all chunks of the store best first, and
+ * reading them stops at the limit. For a list of documents that is slow (75 ms for 3 of 1,000), since most of what is read
+ * is not in scope; there `+` makes SQLite look at the document before it asks for the rank (5 ms).
+ */
+function havingWords({ spaceId, documentIds }: Scope, expression: string | null, depth: number): RawBuilder<unknown> {
+  if (expression === null) return sql`SELECT NULL AS vector_id, 0 AS words WHERE FALSE`;
+  const [within, rank] =
+    documentIds === undefined
+      ? [sql``, sql`w.rank`]
+      : [
+          sql`AND +w.rowid IN (SELECT chunk_no FROM document_chunks WHERE document_id IN ${listed(documentIds)})`,
+          sql`+w.rank`,
+        ];
+  return sql`SELECT v.vector_id, -w.rank AS words
+    FROM chunk_words AS w
+    CROSS JOIN document_chunks AS c ON c.chunk_no = w.rowid
+    CROSS JOIN vectors AS v ON v.chunk_id = c.chunk_id AND v.space_id = ${spaceId}
+    WHERE w.chunk_words MATCH ${expression} ${within} ORDER BY ${rank} LIMIT ${depth}`;
+}
+
+interface CandidateRow extends Omit<SearchHit, 'headingPath' | 'relevance'> {
+  words: number;
   headingPath: string;
 }
 
-/** One statement, so that a document another process replaces meanwhile is seen either before or after, never half. */
-async function nearest(
-  db: Db,
-  source: RawBuilder<unknown>,
-  query: Float32Array,
-  { k, minScore }: { k: number; minScore: number },
-): Promise<SearchHit[]> {
-  const { rows } = await sql<HitRow>`
-    WITH best AS MATERIALIZED (
-      SELECT vector_id, 1 - vec_distance_cosine(vector, ${encodeVector(query)}) AS score
-      FROM ${source} ORDER BY score DESC, vector_id LIMIT ${k}
-    )
-    SELECT best.score, v.chunk_id AS chunkId, v.document_id AS documentId, d.filename, d.source_path AS sourcePath,
-      c.page_from AS pageFrom,
-      c.page_to AS pageTo, c.heading_path AS headingPath, c.text, c.chunk_ord AS chunkOrd, v.origin,
-      d.superseded_by AS supersededBy
-    FROM best
-    JOIN vectors AS v ON v.vector_id = best.vector_id
+interface Ways {
+  source: RawBuilder<unknown>;
+  query: Float32Array;
+  expression: string | null;
+  depth: number;
+}
+
+/**
+ * What either way puts up, nearest first, each with its exact cosine. One statement, so that a document another process
+ * replaces meanwhile is seen either before or after, never half.
+ */
+async function candidatesFor(db: Db, scope: Scope, { source, query, expression, depth }: Ways) {
+  const cosine = (vector: RawBuilder<unknown>) => sql`1 - vec_distance_cosine(${vector}, ${encodeVector(query)})`;
+  const { rows } = await sql<CandidateRow>`
+    WITH near AS MATERIALIZED (
+      SELECT vector_id, ${cosine(sql`vector`)} AS score FROM ${source} ORDER BY score DESC, vector_id LIMIT ${depth}
+    ), alike AS MATERIALIZED (${havingWords(scope, expression, depth)}),
+    either AS MATERIALIZED (SELECT vector_id FROM near UNION SELECT vector_id FROM alike)
+    SELECT COALESCE(near.score, ${cosine(sql`v.vector`)}) AS score, COALESCE(alike.words, 0) AS words,
+      v.chunk_id AS chunkId, v.document_id AS documentId, d.filename, d.source_path AS sourcePath,
+      c.page_from AS pageFrom, c.page_to AS pageTo, c.heading_path AS headingPath, c.text, c.chunk_ord AS chunkOrd,
+      v.origin, d.superseded_by AS supersededBy
+    FROM either
+    JOIN vectors AS v ON v.vector_id = either.vector_id
+    LEFT JOIN near ON near.vector_id = v.vector_id
+    LEFT JOIN alike ON alike.vector_id = v.vector_id
     JOIN document_chunks AS c ON c.chunk_id = v.chunk_id
     JOIN documents AS d ON d.document_id = v.document_id
-    WHERE best.score >= ${minScore}
-    ORDER BY best.score DESC, best.vector_id`.execute(db);
+    ORDER BY score DESC, v.vector_id`.execute(db);
   return rows.map((row) => ({ ...row, headingPath: JSON.parse(row.headingPath) as string[] }));
 }
 

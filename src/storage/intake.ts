@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { TvdbError } from '../base/errors.ts';
 import type { Storage } from './local.ts';
+import { onDisk, storageError } from './storage-error.ts';
 
 const READ_SIZE = 1024 * 1024;
 /** Enough of the beginning to tell the type: a PDF header may stand anywhere in the first 1,024 bytes. */
@@ -27,7 +28,7 @@ export interface IntakeLimits {
 /**
  * Reads a file of the user into storage. Opened without blocking, so that a FIFO cannot hang it.
  * Throws E403 empty, E406 too large, E409 unreadable, E410 vanished, E411 changed while read, E412 a directory,
- * E413 a FIFO, device or socket; nothing is left behind then.
+ * E413 a FIFO, device or socket, E503 no room for it, E104 a storage that cannot be used; nothing is left behind then.
  */
 export async function stageFile(
   storage: Storage,
@@ -45,8 +46,8 @@ export async function stageFile(
     }
     if (before.size > BigInt(limits.maxBytes)) throw tooLarge(path, Number(before.size), limits.maxBytes);
     const staged = await copyIn(storage, readParts(source, path), path, tempName, limits);
-    const after = await source.stat({ bigint: true });
-    if (after.size !== before.size || after.mtimeNs !== before.mtimeNs || BigInt(staged.bytes) !== before.size) {
+    const after = await source.stat({ bigint: true }).catch(() => null);
+    if (after?.size !== before.size || after.mtimeNs !== before.mtimeNs || BigInt(staged.bytes) !== before.size) {
       await discard(staged);
       throw new TvdbError('E411', { message: `${path} changed while it was read`, retry: { kind: 'later' } });
     }
@@ -82,6 +83,8 @@ async function openSource(path: string): Promise<FileHandle> {
     }
     if (code === 'ENXIO')
       throw new TvdbError('E413', { message: `${path} is a socket, not a regular file`, cause: error });
+    // Not the fault of this document.
+    if (code === 'EMFILE' || code === 'ENFILE') throw storageError(error, path) ?? error;
     throw unreadable(path, error);
   }
 }
@@ -117,17 +120,30 @@ async function copyIn(
       if (bytes > maxBytes) throw tooLarge(name, bytes, maxBytes);
       if (head.length < HEAD_BYTES) head = Buffer.concat([head, part.subarray(0, HEAD_BYTES - head.length)]);
       hash.update(part);
-      await handle.write(part);
+      // Not `write`: at the end of the room that one writes a part of the bytes, says so, and succeeds.
+      await onDisk(path, () => handle.writeFile(part));
     }
     if (bytes === 0) throw new TvdbError('E403', { message: `${name} is empty` });
-    await handle.sync();
-    await handle.close();
+    await onDisk(path, async () => {
+      await handle.sync();
+      const { size } = await handle.stat();
+      if (size !== bytes) throw cutShort(path, size, bytes);
+      await handle.close();
+    });
   } catch (error) {
     await handle.close().catch(() => {});
-    await rm(path, { force: true });
+    await rm(path, { force: true }).catch(() => {});
     throw error;
   }
   return { path, sha256: hash.digest('hex'), bytes, head };
+}
+
+function cutShort(path: string, stored: number, bytes: number): TvdbError {
+  return new TvdbError('E503', {
+    message: 'A document was not stored whole; the disk may be full',
+    why: `${path} has ${stored} of ${bytes} bytes`,
+    retry: { kind: 'later' },
+  });
 }
 
 function tooLarge(name: string, bytes: number, maxBytes: number): TvdbError {

@@ -15,10 +15,13 @@ export interface StoredEntry {
 
 const NAME = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([a-z0-9]{1,8})$/;
 
-/** Every file of both buckets. */
+const BUCKETS = ['raw', 'parsed'] as const satisfies readonly Bucket[];
+
+/** Every file of both buckets; links in the place of a directory are not followed, what is behind them is not the tool's. */
 export async function storedEntries(root: string): Promise<StoredEntry[]> {
   const entries: StoredEntry[] = [];
-  for (const bucket of ['raw', 'parsed'] as const satisfies readonly Bucket[]) {
+  const present = new Set((await list(root)).map(({ name }) => name));
+  for (const bucket of BUCKETS.filter((name) => present.has(name))) {
     for (const user of await list(join(root, bucket))) {
       for (const file of await list(join(root, bucket, user.name))) {
         const path = join(root, bucket, user.name, file.name);
@@ -56,5 +59,7 @@ export async function openEntries(home: string, limit: number): Promise<{ open: 
 }
 
 async function list(directory: string): Promise<Dirent[]> {
+  const info = await lstat(directory).catch(() => null);
+  if (info?.isDirectory() !== true) return [];
   return readdir(directory, { withFileTypes: true }).catch(() => []);
 }

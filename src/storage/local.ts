@@ -6,9 +6,12 @@
  * directory (without the last one a power cut can undo the rename).
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream, readlinkSync } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { storageDirectories, syncDirectory } from './directories.ts';
+import { onDisk } from './storage-error.ts';
+import { isLeftOver, type ProcessIdentity, type TempOwner, tempName, tempOwner } from './temp-name.ts';
 
 export type Bucket = 'raw' | 'parsed';
 
@@ -39,22 +42,52 @@ export function parseStorageUri(uri: string): StorageKey | null {
 
 export type Storage = ReturnType<typeof openStorage>;
 
-/** The storage under `home`. Directories are made (0700) as they are needed. */
-export function openStorage(home: string) {
+/**
+ * The storage under `home`. Directories are made (0700) as they are needed, and must be directories, not links: E104.
+ * Whatever the file system refuses is thrown as E104 or E503 (`storage-error.ts`). With `owner`, temp files carry the
+ * process that made them.
+ */
+export function openStorage(home: string, owner?: ProcessIdentity) {
   const root = join(home, 'storage');
-  const incoming = join(root, 'incoming');
+  const directories = storageDirectories(home);
+  const me = owner === undefined ? null : tempOwner(owner, processNamespace());
 
-  const pathOf = (uri: string): string => {
+  const keyOf = (uri: string): StorageKey => {
     const key = parseStorageUri(uri);
     if (key === null) throw new Error(`not a storage URI: ${JSON.stringify(uri)}`);
-    return join(root, key.bucket, key.userId, `${key.documentId}.${key.ext}`);
+    return key;
+  };
+
+  const pathOf = (uri: string): string => {
+    const { bucket, userId, documentId, ext } = keyOf(uri);
+    return join(root, bucket, userId, `${documentId}.${ext}`);
+  };
+
+  const openIncoming = async (name: string): Promise<{ path: string; handle: FileHandle }> => {
+    const incoming = await directories.make('storage', 'incoming');
+    const path = join(incoming, me === null ? name : tempName(me, name));
+    return { path, handle: await onDisk(path, () => open(path, 'wx', 0o600)) };
   };
 
   const place = async (temp: string, uri: string): Promise<void> => {
+    const { bucket, userId } = keyOf(uri);
     const path = pathOf(uri);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await rename(temp, path);
-    await syncDirectory(dirname(path));
+    try {
+      await directories.make('storage', bucket, userId);
+      await onDisk(path, async () => {
+        await rename(temp, path);
+        await syncDirectory(dirname(path));
+      });
+    } catch (error) {
+      await discardTemp(temp);
+      throw error;
+    }
+  };
+
+  /** Paths in `incoming`. Behind a link there would be somebody else's files: E104. */
+  const incomingNames = async (): Promise<string[]> => {
+    if (!(await directories.has('storage', 'incoming'))) return [];
+    return onDisk(root, () => readdir(join(root, 'incoming')));
   };
 
   return {
@@ -63,23 +96,26 @@ export function openStorage(home: string) {
     pathOf,
 
     /** Opens a fresh temp file for incoming bytes; `name` must be unique (an id). */
-    async openIncoming(name: string): Promise<{ path: string; handle: FileHandle }> {
-      await mkdir(incoming, { recursive: true, mode: 0o700 });
-      const path = join(incoming, name);
-      return { path, handle: await open(path, 'wx', 0o600) };
-    },
+    openIncoming,
 
-    /** Gives a temp file (already fsynced) its final name, replacing what was there. */
+    /** Gives a temp file (already fsynced) its final name, replacing what was there. When it fails the temp file is gone. */
     place,
 
-    /** Writes a whole file under its URI. */
-    async write(uri: string, content: string | Uint8Array, tempName: string): Promise<void> {
-      const { path, handle } = await this.openIncoming(tempName);
+    /** Writes a whole file under its URI. When it fails no temp file is left. */
+    async write(uri: string, content: string | Uint8Array, name: string): Promise<void> {
+      const { path, handle } = await openIncoming(name);
       try {
-        await handle.writeFile(content);
-        await handle.sync();
-      } finally {
-        await handle.close();
+        await onDisk(path, async () => {
+          try {
+            await handle.writeFile(content);
+            await handle.sync();
+          } finally {
+            await handle.close();
+          }
+        });
+      } catch (error) {
+        await discardTemp(path);
+        throw error;
       }
       await place(path, uri);
     },
@@ -102,28 +138,49 @@ export function openStorage(home: string) {
 
     /** Removes a stored file; no-op when it is gone. */
     async remove(uri: string): Promise<void> {
-      await rm(pathOf(uri), { force: true });
+      const { bucket, userId } = keyOf(uri);
+      if (!(await directories.has('storage', bucket, userId))) return;
+      const path = pathOf(uri);
+      await onDisk(path, () => rm(path, { force: true }));
     },
 
     /** Temp files left by processes that were killed, a day old or more at `now`. */
     async abandoned(now: number): Promise<string[]> {
-      const names = await readdir(incoming).catch(() => []);
       const old = await Promise.all(
-        names.map(async (name) => {
-          const info = await stat(join(incoming, name)).catch(() => null);
-          return info !== null && info.mtimeMs < now - ABANDONED_AFTER_MS ? [join(incoming, name)] : [];
+        (await incomingNames()).map(async (name) => {
+          const path = join(root, 'incoming', name);
+          const info = await lstat(path).catch(() => null);
+          return info !== null && !info.isDirectory() && info.mtimeMs < now - ABANDONED_AFTER_MS ? [path] : [];
         }),
       );
       return old.flat();
     },
+
+    /**
+     * Removes the temp files of processes that are certainly dead, and returns their paths. `isRunning` is asked only
+     * about processes of this host, boot and process namespace; files of others wait until they are `abandoned`.
+     * Without an `owner` nothing can be compared, and nothing is removed.
+     */
+    async sweepIncoming(isRunning: (owner: TempOwner) => boolean): Promise<string[]> {
+      if (me === null) return [];
+      const left = (await incomingNames()).filter((name) => isLeftOver(name, me, isRunning));
+      const paths = left.map((name) => join(root, 'incoming', name));
+      for (const path of paths) await onDisk(path, () => rm(path, { force: true }));
+      return paths;
+    },
   };
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+/** Removes a temp file after a failure, which stays the one to be told of: what cannot be removed is swept up later. */
+async function discardTemp(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => {});
+}
+
+/** Containers may share a host name and a directory, but their process ids differ. Empty where there are none (no /proc). */
+function processNamespace(): string {
   try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
   }
 }

@@ -1,4 +1,5 @@
 /** Attempts: one row per outbound request, committed before the request leaves. */
+import { sql } from 'kysely';
 import type { Origin } from '../domain/service-mode.ts';
 import type { Db, Trx } from './open.ts';
 import type { AttemptRow } from './schema.ts';
@@ -55,14 +56,16 @@ export async function latestAttempt(
   jobId: string,
   service: AttemptRow['service'],
 ): Promise<AttemptRow | undefined> {
-  return db
-    .selectFrom('attempts')
-    .selectAll()
-    .where('job_id', '=', jobId)
-    .where('service', '=', service)
-    .orderBy('started_at', 'desc')
-    .orderBy('attempt_id', 'desc')
-    .executeTakeFirst();
+  return (
+    db
+      .selectFrom('attempts')
+      .selectAll()
+      .where('job_id', '=', jobId)
+      .where('service', '=', service)
+      // In the order they were made: the wall clock may have been set back between two of them.
+      .orderBy(sql`rowid`, 'desc')
+      .executeTakeFirst()
+  );
 }
 
 /** Every attempt of a job, oldest first. */

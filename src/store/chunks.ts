@@ -1,6 +1,7 @@
 /** Chunk and vector buffers of a job, and their promotion to the searchable set. */
 import type { Chunk } from '../domain/chunker.ts';
 import type { Origin } from '../domain/service-mode.ts';
+import { termReader } from '../domain/words.ts';
 import type { Db, Trx } from './open.ts';
 import type { BufferedChunk } from './schema.ts';
 
@@ -112,20 +113,33 @@ export async function bufferedVectors(db: Db, jobId: string, space: string) {
     .execute();
 }
 
-/** Moves the chunk rows of a job to the searchable set (same ids replace their earlier text). */
+/** Moves the chunk rows of a job to the searchable set with their terms (same ids replace their earlier text). */
 export async function promoteChunks(
   trx: Trx,
   { jobId, documentId, parseId, origin }: { jobId: string; documentId: string; parseId: string; origin: Origin },
 ): Promise<void> {
   const chunks = await bufferedChunks(trx, jobId);
+  const termsOf = termReader();
   for (const { job_id: _, ...chunk } of chunks) {
     const row = { ...chunk, document_id: documentId, parse_id: parseId, origin };
-    await trx
+    const { chunk_no } = await trx
       .insertInto('document_chunks')
       .values(row)
       .onConflict((conflict) => conflict.column('chunk_id').doUpdateSet(row))
-      .execute();
+      .returning('chunk_no')
+      .executeTakeFirstOrThrow();
+    const headings = JSON.parse(chunk.heading_path) as string[];
+    await indexTerms(trx, chunk_no, termsOf([...headings, chunk.text].join('\n')));
   }
+}
+
+/** Makes a chunk findable by these terms and no others; they go with the row of the chunk. */
+export async function indexTerms(trx: Trx, chunkNo: number, terms: readonly string[]): Promise<void> {
+  await trx
+    .insertInto('chunk_words')
+    .orReplace()
+    .values({ rowid: chunkNo, terms: terms.join(' ') })
+    .execute();
 }
 
 /** Removes searchable chunks of a document that no vector refers to any more. */

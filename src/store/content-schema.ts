@@ -42,10 +42,18 @@ export interface ChunkBufferTable extends ChunkColumns {
 
 /** Searchable chunks: one active set per document and embedding space. */
 export interface DocumentChunksTable extends ChunkColumns {
+  /** Row of `chunk_words` with its terms. */
+  chunk_no: Generated<number>;
   document_id: string;
   parse_id: string;
   /** Who produced the text. */
   origin: Origin;
+}
+
+/** Terms of the searchable chunks, by `chunk_no`: to be matched, counted and deleted, never read back. */
+export interface ChunkWordsTable {
+  rowid: number;
+  terms: string;
 }
 
 /** Vectors of a job that is not complete yet. */

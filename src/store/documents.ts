@@ -22,41 +22,65 @@ export async function insertDocument(trx: Trx, row: DocumentRow): Promise<void> 
   await trx.insertInto('documents').values(row).execute();
 }
 
-/** Remembers where known bytes were uploaded from this time, so that the next version at that path supersedes them. */
+/**
+ * Remembers where known bytes were uploaded from this time. The newest upload of a path is its newest version, whatever
+ * order the jobs end in and whatever the wall clock did meanwhile.
+ */
 export async function updateSource(
   trx: Trx,
+  document: DocumentRow,
+  source: { filename: string; path: string | null; now: number },
+): Promise<void> {
+  const { filename, path, now } = source;
+  const place =
+    path === null ? {} : { source_path: path, source_at: await nextSourceTime(trx, document.user_id, path, now) };
+  await trx
+    .updateTable('documents')
+    .set({ filename, ...place })
+    .where('document_id', '=', document.document_id)
+    .execute();
+}
+
+/** A time for an upload of `path` that is later than that of every earlier one. */
+async function nextSourceTime(trx: Trx, userId: string, path: string, now: number): Promise<number> {
+  const { last } = await trx
+    .selectFrom('documents')
+    .select((select) => select.fn.max('source_at').as('last'))
+    .where('user_id', '=', userId)
+    .where('source_path', '=', path)
+    .executeTakeFirstOrThrow();
+  return Math.max(now, (last ?? 0) + 1);
+}
+
+/** Records the stored markdown, and the newer version that is searchable in this document's place, if there is one. */
+export async function setParsed(
+  trx: Trx,
   documentId: string,
-  filename: string,
-  sourcePath: string | null,
+  parsed: { path: string; sha256: string; supersededBy: string | null },
 ): Promise<void> {
   await trx
     .updateTable('documents')
-    .set({ filename, ...(sourcePath === null ? {} : { source_path: sourcePath }) })
+    .set({ parsed_path: parsed.path, parsed_sha256: parsed.sha256, superseded_by: parsed.supersededBy })
     .where('document_id', '=', documentId)
     .execute();
 }
 
-/** Records the markdown that is now searchable, and that no newer version has taken this document's place. */
-export async function setParsed(trx: Trx, documentId: string, parsed: { path: string; sha256: string }): Promise<void> {
-  await trx
-    .updateTable('documents')
-    .set({ parsed_path: parsed.path, parsed_sha256: parsed.sha256, superseded_by: null })
-    .where('document_id', '=', documentId)
-    .execute();
-}
-
-/** Earlier documents of the same user and path, not superseded yet: what a new version replaces. */
-export async function earlierVersions(db: Db, document: DocumentRow): Promise<string[]> {
-  if (document.source_path === null) return [];
-  const rows = await db
+/** Other versions of a document: same user and path. Searchable ones that are older, and those that are newer. */
+export async function versionsOf(trx: Trx, document: DocumentRow): Promise<{ older: string[]; newer: string[] }> {
+  if (document.source_path === null) return { older: [], newer: [] };
+  const rows = await trx
     .selectFrom('documents')
-    .select('document_id')
+    .select(['document_id', 'source_at', 'superseded_by'])
     .where('user_id', '=', document.user_id)
     .where('source_path', '=', document.source_path)
     .where('document_id', '!=', document.document_id)
-    .where('superseded_by', 'is', null)
+    .orderBy('source_at')
     .execute();
-  return rows.map((row) => row.document_id);
+  const ids = (wanted: typeof rows) => wanted.map((row) => row.document_id);
+  return {
+    older: ids(rows.filter((row) => row.source_at < document.source_at && row.superseded_by === null)),
+    newer: ids(rows.filter((row) => row.source_at > document.source_at)),
+  };
 }
 
 /** Says that a newer version has taken the place of these documents. */
@@ -64,15 +88,22 @@ export async function markSuperseded(trx: Trx, documentIds: readonly string[], b
   await trx.updateTable('documents').set({ superseded_by: by }).where('document_id', 'in', documentIds).execute();
 }
 
-/** Whether a document has searchable vectors, in `space` or in any. */
-export async function isSearchable(db: Db, documentId: string, space?: string): Promise<boolean> {
+/** Whether a document has searchable vectors: any, or those of one space, or those of one parse cut by one chunker. */
+export async function isSearchable(
+  db: Db,
+  documentId: string,
+  wanted: { space?: string; parseId?: string; chunker?: string } = {},
+): Promise<boolean> {
   let query = db
     .selectFrom('vectors as v')
     .innerJoin('embedding_spaces as s', 's.space_id', 'v.space_id')
+    .innerJoin('document_chunks as c', 'c.chunk_id', 'v.chunk_id')
     .select('v.vector_id')
     .where('v.document_id', '=', documentId)
     .limit(1);
-  if (space !== undefined) query = query.where('s.name', '=', space);
+  if (wanted.space !== undefined) query = query.where('s.name', '=', wanted.space);
+  if (wanted.parseId !== undefined) query = query.where('c.parse_id', '=', wanted.parseId);
+  if (wanted.chunker !== undefined) query = query.where('c.chunker', '=', wanted.chunker);
   return (await query.executeTakeFirst()) !== undefined;
 }
 

@@ -43,15 +43,28 @@ export const STORE_FILE = 'tvdb.sqlite';
 /** SQLite below this can corrupt a WAL database used by several connections. */
 const LEAST_SQLITE = [3, 51, 3] as const;
 
-/** Magic numbers of statfs(2) for file systems whose locks cannot be trusted: WAL needs shared memory on one host. */
+/**
+ * Magic numbers of statfs(2) for file systems whose locks cannot be trusted: WAL needs shared memory on one host. FUSE is
+ * among them because its number does not tell sshfs and the folders of virtual machines from a local one.
+ */
 const NETWORK_FILE_SYSTEMS: Record<number, string> = {
-  26985: 'NFS',
-  20859: 'SMB',
-  4283649346: 'CIFS',
-  4266872130: 'SMB2',
-  16914839: '9p',
-  1397703499: 'Coda',
-  198183888: 'AFS',
+  [0x6969]: 'NFS',
+  [0x517b]: 'SMB',
+  [0xff534d42]: 'CIFS',
+  [0xfe534d42]: 'SMB2',
+  [0x01021997]: '9p',
+  [0x73757245]: 'Coda',
+  [0x5346414f]: 'AFS',
+  [0x6b414653]: 'AFS',
+  [0x00c36400]: 'Ceph',
+  [0x0bd00bd0]: 'Lustre',
+  [0x47504653]: 'GPFS',
+  [0x01161970]: 'GFS2',
+  [0x7461636f]: 'OCFS2',
+  [0x19830326]: 'BeeGFS',
+  [0x786f4256]: 'a shared folder of VirtualBox',
+  [0xbacbacbc]: 'a shared folder of VMware',
+  [0x65735546]: 'FUSE, which may be sshfs or a shared folder',
 };
 
 /**

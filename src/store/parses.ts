@@ -1,4 +1,5 @@
 /** Parse results: the pages as the service gave them, and the validated markdown made of them. */
+import { sql } from 'kysely';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import type { Db, Trx } from './open.ts';
 import type { ParseRow } from './schema.ts';
@@ -9,7 +10,10 @@ export interface PageStart {
   start: number;
 }
 
-/** Stores a fresh parse; the same document parsed again by the same parser replaces its earlier result. */
+/**
+ * Stores a parse; the same document parsed again by the same parser replaces its earlier result. Equal pages keep their
+ * validated markdown: another job of the same document may be working on it.
+ */
 export async function putParse(
   trx: Trx,
   row: Pick<ParseRow, 'parse_id' | 'document_id' | 'parser_name' | 'parser_version' | 'origin' | 'created_at'> & {
@@ -20,7 +24,9 @@ export async function putParse(
   await trx
     .insertInto('parses')
     .values(fresh)
-    .onConflict((conflict) => conflict.column('parse_id').doUpdateSet(fresh))
+    .onConflict((conflict) =>
+      conflict.column('parse_id').doUpdateSet(fresh).whereRef('parses.pages', '!=', sql.ref('excluded.pages')),
+    )
     .execute();
 }
 

@@ -4,6 +4,7 @@ import type { JobStatus, ParkReason } from '../domain/job-state.ts';
 import type { Origin, ServiceMode } from '../domain/service-mode.ts';
 import type {
   ChunkBufferTable,
+  ChunkWordsTable,
   DocumentChunksTable,
   EmbeddingSpacesTable,
   ParsesTable,
@@ -38,6 +39,8 @@ export interface DocumentsTable {
   parsed_sha256: string | null;
   /** Absolute path it was uploaded from, `null` for standard input. */
   source_path: string | null;
+  /** When that path last had these bytes: the order of its versions, unique for each path. */
+  source_at: number;
   /** The newer version of the same path that took this document's place in search. */
   superseded_by: string | null;
   created_at: number;
@@ -191,6 +194,7 @@ export interface Database {
   chunk_buffer: ChunkBufferTable;
   vector_buffer: VectorBufferTable;
   document_chunks: DocumentChunksTable;
+  chunk_words: ChunkWordsTable;
   embedding_spaces: EmbeddingSpacesTable;
   vectors: VectorsTable;
   vector_bits: VectorBitsTable;
@@ -204,5 +208,4 @@ export type NewJob = Insertable<UploadJobsTable>;
 export type JobEventRow = Selectable<JobEventsTable>;
 export type AttemptRow = Selectable<AttemptsTable>;
 export type ParseRow = Selectable<ParsesTable>;
-export type ChunkRow = Selectable<DocumentChunksTable>;
 export type BufferedChunk = Selectable<ChunkBufferTable>;

@@ -1,5 +1,5 @@
 /** Processes that may hold leases, and which of them are certainly dead. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Db, Trx } from './open.ts';
 
@@ -12,7 +12,12 @@ interface ProcessIdentity {
 
 /** This process, in terms that a reused process id cannot fake. */
 export function thisProcess(): ProcessIdentity {
-  return { host: hostname(), boot_id: bootId(), pid: process.pid, pid_started: startOf(process.pid) ?? '' };
+  return {
+    host: `${hostname()}${processNamespace()}`,
+    boot_id: bootId(),
+    pid: process.pid,
+    pid_started: startOf(process.pid) ?? '',
+  };
 }
 
 /** Registers a worker. Its id is random: a process id alone may be reused. */
@@ -62,6 +67,15 @@ function isSameProcess({ pid, pid_started }: { pid: number; pid_started: string 
   }
   const start = startOf(pid);
   return start === undefined || start === pid_started;
+}
+
+/** Containers may share a host name and not their processes: a process of another namespace cannot be judged from here. */
+function processNamespace(): string {
+  try {
+    return ` ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return '';
+  }
 }
 
 function bootId(): string {

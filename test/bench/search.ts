@@ -67,6 +67,7 @@ async function addDocument(store: Store, from: number, near: (topic: number) => 
         parsed_path: null,
         parsed_sha256: null,
         source_path: null,
+        source_at: 0,
         superseded_by: null,
         created_at: 0,
       })

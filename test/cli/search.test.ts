@@ -66,8 +66,11 @@ describe('a library of two documents', () => {
     expect(json.data.results.map((hit: { text: string }) => hit.text).join(' ')).toContain(
       'October, November and December',
     );
+    expect(json.data.ranked_by).toBe('hybrid');
+    const order = json.data.results.map((hit: { relevance: number }) => hit.relevance);
+    expect(order).toEqual([...order].sort((a, b) => b - a));
     const scores = json.data.results.map((hit: { score: number }) => hit.score);
-    expect(scores).toEqual([...scores].sort((a, b) => b - a));
+    expect(Math.max(...scores)).toBeLessThanOrEqual(json.data.best_score);
   });
 
   it('shows at most three lines of each hit around the words that match, and all of it with --full', async () => {
@@ -113,6 +116,11 @@ describe('a library of two documents', () => {
     expect(await ids('--tag', 'team=hr', '--tag', 'year=2026')).toEqual([guideId]);
     expect(await ids('--tag', 'team=legal', '--tag', 'year=2026')).toEqual([]);
     expect(await ids('--tag', 'team=hr', '--doc', letterId ?? '')).toEqual([]);
+  });
+
+  it('finds the code of a form by the code alone', async () => {
+    const { json } = await runTvdb(['search', 'MC-204', '-k', '1', '--json'], at());
+    expect(json.data.results[0].text).toContain('form MC-204');
   });
 
   it('reads the query from standard input with -', async () => {

@@ -69,12 +69,17 @@ export async function audit(home: string) {
         ]).toEqual([document.parsed_path, true]);
       }
     }
-    const chunks = await store.db.selectFrom('document_chunks').select(['chunk_id', 'document_id', 'text']).execute();
+    const chunks = await store.db
+      .selectFrom('document_chunks')
+      .select(['chunk_no', 'chunk_id', 'document_id', 'text'])
+      .execute();
     const vectors = await store.db.selectFrom('vectors').select(['chunk_id', 'space_id']).execute();
+    const words = await store.db.selectFrom('chunk_words').select('rowid').execute();
     const bits = await store.db.selectFrom('vector_bits').select('vector_id').execute();
     expect(new Set(chunks.map((chunk) => `${chunk.document_id} ${chunk.text}`)).size).toBe(chunks.length);
     expect(vectors.map((vector) => vector.chunk_id).sort()).toEqual(chunks.map((chunk) => chunk.chunk_id).sort());
     expect(bits).toHaveLength(vectors.length);
+    expect(words.map(({ rowid }) => rowid).sort()).toEqual(chunks.map((chunk) => chunk.chunk_no).sort());
     const moves = await store.db
       .selectFrom('job_events')
       .select(['job_id', 'to_status'])

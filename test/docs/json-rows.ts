@@ -58,3 +58,14 @@ export async function worker(home: string, jobId: string, { lives }: { lives: bo
       .execute();
   });
 }
+
+/** Lets a job rest because a service is limiting requests, until nobody knows when. */
+export async function limited(home: string, jobId: string): Promise<void> {
+  await storeAt(home, (store) =>
+    store.db
+      .updateTable('upload_jobs')
+      .set({ park_reason: 'rate_limit', run_after: null })
+      .where('job_id', '=', jobId)
+      .execute(),
+  );
+}

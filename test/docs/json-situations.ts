@@ -1,41 +1,11 @@
-/** Every command with a JSON form, run in process in success, on an empty store and in failure: what it wrote. */
+/** Every command with a JSON form, run in process in success, on an empty store and in failure. */
 import { EventEmitter } from 'node:events';
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { makeHome } from '../cli/seeded-home.ts';
-import { type RunOptions, runTvdb } from '../setup/run-tvdb.ts';
-import { moreJobs, otherSpace, paidRequest, worker } from './json-rows.ts';
+import type { RunOptions } from '../setup/run-tvdb.ts';
+import { type Place, placeNamed, type Situation } from './json-place.ts';
+import { limited, moreJobs, otherSpace, paidRequest, worker } from './json-rows.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
-export type Json = any;
-
-/** One run of the tool with `--json` or `--ndjson`. */
-export interface Situation {
-  /** Where it ran: `empty`, `documents`, ... */
-  readonly place: string;
-  /** The command line without `tvdb` and the flag of the format. */
-  readonly argv: string;
-  /** Words of the command, to find its declaration; `''` where the command line is not understood. */
-  readonly command: string;
-  readonly ndjson: boolean;
-  readonly code: number;
-  readonly stdout: string;
-}
-
-/** A home in which commands are run and kept. */
-interface Place {
-  readonly home: string;
-  readonly cwd: string;
-  /** Runs with `--json`, keeps the output and returns the document. */
-  json(argv: readonly string[], options?: RunOptions): Promise<Json>;
-  /** The same with `--ndjson`. */
-  events(argv: readonly string[], options?: RunOptions): Promise<Json[]>;
-  /** Puts a fixture into the working directory. */
-  put(name: string, fixture: string): void;
-}
-
-const FIXTURES = fileURLToPath(new URL('../../fixtures/', import.meta.url));
 const LETTER = 'documents/letter.pdf';
 const UNICODE = 'documents/unicode.pdf';
 const NEWSLETTER = 'documents/multicolumn-newsletter.pdf';
@@ -45,8 +15,6 @@ const SCAN = 'hostile/scan-no-text.pdf';
 const FAILING = { MOCK_EMBED_FAILURE_RATE: '1', MAX_RETRIES: '0' };
 /** The embedder refuses and the next try is in minutes. */
 const RESTING = { MOCK_EMBED_FAILURE_RATE: '1', RETRY_BASE: '10m', RETRY_CAP: '10m', DRAIN_WAIT: '1ms' };
-/** The parser needs minutes. */
-const SLOW = { MOCK_PARSE_LATENCY: '10m', DRAIN_WAIT: '1ms' };
 
 /** Runs every situation; the places side by side. About 8 s of one processor. */
 export async function allSituations(commands: readonly string[]): Promise<Situation[]> {
@@ -61,30 +29,6 @@ export async function allSituations(commands: readonly string[]): Promise<Situat
     streams(place('streams')),
   ]);
   return kept;
-}
-
-function placeNamed(name: string, commands: readonly string[], kept: Situation[]): Place {
-  const home = makeHome();
-  const cwd = join(home, 'work');
-  mkdirSync(cwd);
-  const tvdb = async (argv: readonly string[], ndjson: boolean, options?: RunOptions) => {
-    const all = [...argv, ndjson ? '--ndjson' : '--json'];
-    const { code, stdout } = await runTvdb(all, { home, cwd, random: () => 0.5, ...options });
-    const words = [argv.slice(0, 2).join(' '), argv[0] ?? ''];
-    const command = words.find((one) => commands.includes(one)) ?? '';
-    kept.push({ place: name, argv: argv.join(' '), command, ndjson, code, stdout });
-    return stdout;
-  };
-  return {
-    home,
-    cwd,
-    json: async (argv, options) => JSON.parse(await tvdb(argv, false, options)),
-    async events(argv, options) {
-      const lines = (await tvdb(argv, true, options)).trimEnd().split('\n');
-      return lines.map((line) => JSON.parse(line));
-    },
-    put: (file, fixture) => copyFileSync(join(FIXTURES, fixture), join(cwd, file)),
-  };
 }
 
 /** Nothing there yet, and command lines that are refused before anything is done. */
@@ -138,7 +82,18 @@ const REFUSED = [
   'completion bash',
 ];
 /** Commands in which the store cannot be opened for a reason nobody foresaw. */
-const BROKEN = ['upload a.pdf', 'run', 'retry ffff', 'cancel ffff', 'status', 'trace ffff', 'search a', 'costs', 'mode', 'delete ffff'];
+const BROKEN = [
+  'upload a.pdf',
+  'run',
+  'retry ffff',
+  'cancel ffff',
+  'status',
+  'trace ffff',
+  'search a',
+  'costs',
+  'mode',
+  'delete ffff',
+];
 
 /** Documents that go through, their versions, copies and neighbours, and everything that reads them. */
 async function documents({ home, cwd, json, put }: Place): Promise<void> {
@@ -148,7 +103,8 @@ async function documents({ home, cwd, json, put }: Place): Promise<void> {
   put('tree/empty.pdf', 'hostile/empty.pdf');
   writeFileSync(join(cwd, 'tree/notes.txt'), 'no PDF');
   const first = (await json(['upload', '--recursive', 'tree', '-m', 'hybrid'])).data;
-  await json(['upload', 'tree/a.pdf', '-m', 'hybrid']);
+  const again = (await json(['upload', 'tree/a.pdf', '-m', 'hybrid'])).data.documents[0];
+  await json(['trace', again.job_id]);
   await json(['upload', 'tree/a.pdf', '-m', 'hybrid', '--on-fallback', 'fail']);
   put('tree/a.pdf', UNICODE);
   await json(['upload', 'tree/a.pdf', '--tag', 'team=red']);
@@ -188,7 +144,7 @@ async function documents({ home, cwd, json, put }: Place): Promise<void> {
 const GROUPINGS = ['service', 'mode', 'origin', 'job', 'document', 'run'];
 
 /** Jobs that fail, rest and are stopped. */
-async function troubles({ json, put }: Place): Promise<void> {
+async function troubles({ home, json, put }: Place): Promise<void> {
   put('a.pdf', LETTER);
   put('b.pdf', UNICODE);
   put('scan.pdf', SCAN);
@@ -203,6 +159,7 @@ async function troubles({ json, put }: Place): Promise<void> {
   await json(['upload', '--resume', failed.run_id]);
   await json(['retry', one.job_id]);
   await json(['retry', failed.run_id]);
+  await json(['trace', one.job_id]);
   const resting = (await json(['upload', 'a.pdf', '--force'], { env: RESTING })).data.documents[0];
   await json(['status']);
   await json(['status', resting.job_id, '--exit-status']);
@@ -210,7 +167,8 @@ async function troubles({ json, put }: Place): Promise<void> {
   await json(['run'], { env: RESTING });
   await json(['retry', resting.job_id], { env: RESTING });
   await json(['retry', resting.job_id]);
-  const slow = (await json(['upload', 'b.pdf', '--force', '--timeout', '500ms'], { env: SLOW })).data.documents[0];
+  const slow = (await json(['upload', 'b.pdf', '--force', '--no-wait'])).data.documents[0];
+  await limited(home, slow.job_id);
   await json(['retry', slow.job_id, '--no-wait']);
   await json(['status'], { env: { SERVICE_MODE: 'real' } });
   await json(['cancel', slow.job_id]);
@@ -232,8 +190,12 @@ async function workers({ home, json, put }: Place): Promise<void> {
   await json(['trace', accepted.job_id]);
   await json(['run', '--watch', '--idle-timeout', '1ms']);
   const signals = new EventEmitter();
-  const onOutput = () => void signals.emit('SIGINT');
-  await json(['run', '--watch'], { signals, onOutput });
+  // Once: a second Ctrl-C ends the process at once.
+  let onOutput: RunOptions['onOutput'] = () => {
+    onOutput = undefined;
+    signals.emit('SIGINT');
+  };
+  await json(['run', '--watch'], { signals, onOutput: (...told) => onOutput?.(...told) });
 }
 
 /** What is saved, what hides it, and what is wrong with it. */
@@ -257,7 +219,7 @@ async function streams({ events, put }: Place): Promise<void> {
   put('a.pdf', LETTER);
   put('b.pdf', UNICODE);
   put('scan.pdf', SCAN);
-  await events(['upload', 'none.pdf']);
+  for (const refused of ['upload none.pdf', 'costs', 'nonsense']) await events(refused.split(' '));
   const { data } = (await events(['upload', 'a.pdf', 'b.pdf', '-m', 'hybrid'])).at(-1);
   await events(['upload', 'a.pdf', 'b.pdf', '--force'], { env: FAILING });
   await events(['upload', 'scan.pdf', '--no-wait']);

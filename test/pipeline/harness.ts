@@ -4,7 +4,6 @@ import { onTestFinished } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { TvdbError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
-import { silentLog } from '../../src/base/log.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/variables.ts';
 import { unit } from '../../src/domain/vector.ts';
@@ -19,6 +18,7 @@ import { openStore } from '../../src/store/open.ts';
 import type { JobEventRow } from '../../src/store/schema.ts';
 import { USER } from '../setup/jobs.ts';
 import { countingIds, seededRandom } from '../setup/seeded.ts';
+import { silentLog } from '../setup/silent-log.ts';
 import { tempDirectory } from '../setup/temp.ts';
 
 export const DIMENSIONS = 8;
@@ -159,7 +159,14 @@ export function pipeline(options: HarnessOptions = {}) {
     },
     async rows() {
       const count = async (
-        table: 'document_chunks' | 'vectors' | 'vector_bits' | 'chunk_buffer' | 'vector_buffer' | 'workers',
+        table:
+          | 'document_chunks'
+          | 'chunk_words'
+          | 'vectors'
+          | 'vector_bits'
+          | 'chunk_buffer'
+          | 'vector_buffer'
+          | 'workers',
       ) =>
         (
           await store.db
@@ -169,6 +176,7 @@ export function pipeline(options: HarnessOptions = {}) {
         ).rows;
       return {
         chunks: await count('document_chunks'),
+        words: await count('chunk_words'),
         vectors: await count('vectors'),
         bits: await count('vector_bits'),
         chunkBuffer: await count('chunk_buffer'),

@@ -1,11 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { TvdbError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { storageUri } from '../../src/storage/local.ts';
 import { eraseDocument } from '../../src/store/documents.ts';
 import { eventsOfJob } from '../../src/store/events.ts';
 import { moveJob } from '../../src/store/jobs/move.ts';
+import { virtualClock } from '../setup/virtual-clock.ts';
 import { memoryEmbedder, memoryParser, passing, pipeline, SPACE } from './harness.ts';
 
 describe('a document on its way through the pipeline', () => {
@@ -107,6 +109,65 @@ describe('a document on its way through the pipeline', () => {
     expect(again.state).toBe('accepted');
     await line.drain();
     expect(await searchable()).toEqual([old.document.document_id]);
+  });
+
+  it('that is older never takes the place of a newer version, whichever ends first', async () => {
+    const line = pipeline();
+    const old = await line.upload('old', { path: '/a/file.pdf', priority: 0 });
+    const young = await line.upload('new', { path: '/a/file.pdf', priority: 5 });
+    await line.drain({ concurrency: 1 });
+    const rows = await line.store.db.selectFrom('vectors').select('document_id').distinct().execute();
+    expect(rows).toEqual([{ document_id: young.document.document_id }]);
+    const documents = await line.store.db.selectFrom('documents').select(['document_id', 'superseded_by']).execute();
+    expect(new Map(documents.map((row) => [row.document_id, row.superseded_by]))).toEqual(
+      new Map([
+        [old.document.document_id, young.document.document_id],
+        [young.document.document_id, null],
+      ]),
+    );
+    expect((await line.jobs()).map((job) => job.status)).toEqual(['complete', 'complete']);
+  });
+
+  it('is no duplicate of work whose chunks other chunk sizes have replaced', async () => {
+    const line = pipeline();
+    await line.upload('one');
+    await line.drain();
+    const other = pipeline({
+      home: line.home,
+      seed: 2,
+      settings: { CHUNK_TARGET_TOKENS: 60, CHUNK_MAX_TOKENS: 90, CHUNK_OVERLAP_TOKENS: 10 },
+    });
+    expect((await other.upload('one')).state).toBe('accepted');
+    await other.drain();
+    expect((await line.upload('one')).state).toBe('accepted');
+  });
+
+  it('keeps its upload when it is deleted between its look-up and its acceptance', async () => {
+    const line = pipeline();
+    const first = await line.upload('one');
+    await line.drain();
+    const isWhole = line.deps.storage.isWhole;
+    line.deps.storage.isWhole = async (...args) => {
+      const whole = await isWhole.apply(line.deps.storage, args);
+      await line.store.write((trx) => eraseDocument(trx, first.document.document_id));
+      await line.deps.storage.remove(first.document.raw_path);
+      line.deps.storage.isWhole = isWhole;
+      return whole;
+    };
+    const again = await line.upload('one');
+    expect(again.state).toBe('accepted');
+    expect(again.document.document_id).not.toBe(first.document.document_id);
+    await line.drain();
+    expect((await line.jobs()).at(-1)?.status).toBe('complete');
+    expect(await line.deps.storage.isWhole(again.document.raw_path, again.document.file_sha256)).toBe(true);
+  });
+
+  it('shares its parse with another job of the same bytes without disturbing it', async () => {
+    const line = pipeline();
+    await line.upload('one');
+    await line.upload('one', { decision: line.deps.router.decide('hybrid') });
+    await line.drain({ concurrency: 2 });
+    expect((await line.jobs()).map((job) => job.status)).toEqual(['complete', 'complete']);
   });
 
   it('keeps both versions with --keep-old', async () => {
@@ -216,7 +277,112 @@ describe('failures', () => {
   });
 });
 
+describe('a parse that is lost', () => {
+  it('is tried again only as often as allowed, even when the clock was set back', async () => {
+    let now = Date.UTC(2026, 10, 23);
+    const parser = memoryParser({ poll: async () => ({ state: 'gone' }) });
+    const line = pipeline({
+      parser,
+      settings: { MAX_RETRIES: 3 },
+      clock: { ...systemClock, now: () => (now -= 1000) },
+    });
+    await line.upload('one');
+    await line.drain();
+    expect(parser.submits).toHaveLength(4);
+    expect(JSON.parse((await line.jobs())[0]?.last_error ?? '')).toMatchObject({ code: 'TVDB-E303' });
+  });
+});
+
+describe('a batch that fails', () => {
+  it('has tries of its own: those of earlier batches do not count', async () => {
+    const embedder = memoryEmbedder();
+    let calls = 0;
+    const line = pipeline({
+      embedder: {
+        ...embedder,
+        embed: (...args) => (++calls % 2 === 1 ? Promise.reject(passing()) : embedder.embed(...args)),
+      },
+      settings: { MAX_RETRIES: 1, EMBED_BATCH_SIZE: 1 },
+    });
+    await line.upload('one');
+    await line.drain();
+    expect((await line.jobs())[0]?.status).toBe('complete');
+    expect(calls).toBeGreaterThan(4);
+  });
+});
+
 describe('a worker', () => {
+  it('stops working at a job within a second of its being cancelled', async () => {
+    const clock = virtualClock();
+    let entered = () => {};
+    const working = new Promise<void>((resolve) => {
+      entered = resolve;
+    });
+    const parser = memoryParser({
+      poll: (_id, _wait, signal) =>
+        new Promise((_resolve, reject) => {
+          entered();
+          signal.addEventListener('abort', () => reject(signal.reason));
+        }),
+    });
+    const line = pipeline({ parser, clock });
+    await line.upload('one');
+    const drained = line.drain();
+    await working;
+    const [job] = await line.jobs();
+    if (job === undefined) throw new Error('no job');
+    await line.store.write((trx) =>
+      moveJob(trx, { jobId: job.job_id, from: job.status, to: 'cancelled', fence: job.fence, now: 1, takeOver: true }),
+    );
+    await clock.advance(1_000);
+    expect((await drained).stoppedBy).toBe('drained');
+  });
+
+  it('keeps its own leases when it slept over them', async () => {
+    const clock = virtualClock();
+    let entered = () => {};
+    const working = new Promise<void>((resolve) => {
+      entered = resolve;
+    });
+    let finish = () => {};
+    const parser = memoryParser();
+    const poll = parser.poll;
+    parser.poll = (...args) =>
+      new Promise((resolve, reject) => {
+        finish = () => void poll(...args).then(resolve, reject);
+        entered();
+      });
+    const line = pipeline({ parser, clock });
+    await line.upload('one');
+    const drained = line.drain();
+    await working;
+    clock.jump(10 * 60_000);
+    await clock.advance(6_000);
+    finish();
+    await drained;
+    expect((await line.jobs())[0]).toMatchObject({ status: 'complete', recoveries: 0 });
+    expect(line.events.map((event) => event.code)).not.toContain('LEASE_RECLAIMED');
+  });
+
+  it('fails a job whose outcome cannot be written, and goes on with the others', async () => {
+    const parser = memoryParser();
+    const fetchResult = parser.fetchResult;
+    let bad = true;
+    parser.fetchResult = async (...args) => {
+      const result = await fetchResult(...args);
+      if (!bad) return result;
+      bad = false;
+      const circular: Record<string, unknown> = { number: 1, markdown: 'x' };
+      circular.self = circular;
+      return { ...result, pages: [circular as never] };
+    };
+    const line = pipeline({ parser });
+    await line.upload('a');
+    await line.upload('b');
+    await line.drain({ concurrency: 1 });
+    expect((await line.jobs()).map((job) => job.status).toSorted()).toEqual(['complete', 'failed_parse']);
+  });
+
   it('writes nothing more to a job that the user cancelled meanwhile', async () => {
     const embedder = memoryEmbedder();
     const line = pipeline({

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { encodeVector, unit, vectorSha } from '../../src/domain/vector.ts';
+import { termReader } from '../../src/domain/words.ts';
 import { addVectors, type IndexedVector } from '../../src/search/vector-index.ts';
+import { indexTerms } from '../../src/store/chunks.ts';
 import { openStore, type Store, type Trx } from '../../src/store/open.ts';
 
 export const SPACE = 'mock/test@1/64';
@@ -46,8 +48,22 @@ export function row(chunkId: string, vector: Float32Array): IndexedVector {
   return { chunkId, vector: stored, vectorSha: vectorSha(stored), origin: 'mock' };
 }
 
-/** Document and chunk rows (`<documentId>-<ord>`), without vectors. */
-export async function putChunks(trx: Trx, documentId: string, count: number): Promise<void> {
+export interface ChunkText {
+  text: string;
+  headingPath: readonly string[];
+}
+
+/** Document and chunk rows (`<documentId>-<ord>`) with their terms, without vectors. */
+export async function putChunks(
+  trx: Trx,
+  documentId: string,
+  count: number,
+  textOf: (ord: number) => ChunkText = (ord) => ({
+    text: `text ${ord} of ${documentId}`,
+    headingPath: ['Part', `Section ${ord}`],
+  }),
+): Promise<void> {
+  const termsOf = termReader();
   await trx
     .insertInto('documents')
     .values({
@@ -62,12 +78,14 @@ export async function putChunks(trx: Trx, documentId: string, count: number): Pr
       parsed_path: null,
       parsed_sha256: null,
       source_path: null,
+      source_at: 0,
       superseded_by: null,
       created_at: 0,
     })
     .execute();
   for (let ord = 0; ord < count; ord += 1) {
-    await trx
+    const { text, headingPath } = textOf(ord);
+    const { chunk_no: chunkNo } = await trx
       .insertInto('document_chunks')
       .values({
         chunk_id: `${documentId}-${ord}`,
@@ -75,15 +93,17 @@ export async function putChunks(trx: Trx, documentId: string, count: number): Pr
         parse_id: `parse-${documentId}`,
         chunk_ord: ord,
         chunker: 'markdown-simple@1',
-        text: `text ${ord} of ${documentId}`,
+        text,
         chunk_sha: '',
         page_from: ord + 1,
         page_to: ord + 2,
-        heading_path: JSON.stringify(['Part', `Section ${ord}`]),
+        heading_path: JSON.stringify(headingPath),
         token_count: 4,
         origin: 'mock',
       })
-      .execute();
+      .returning('chunk_no')
+      .executeTakeFirstOrThrow();
+    await indexTerms(trx, chunkNo, termsOf([...headingPath, text].join('\n')));
   }
 }
 
@@ -93,9 +113,10 @@ export async function putDocument(
   documentId: string,
   vectors: readonly Float32Array[],
   spaceName = SPACE,
+  textOf?: (ord: number) => ChunkText,
 ): Promise<void> {
   await store.write(async (trx) => {
-    await putChunks(trx, documentId, vectors.length);
+    await putChunks(trx, documentId, vectors.length, textOf);
     const rows = vectors.map((vector, ord) => row(`${documentId}-${ord}`, vector));
     await addVectors(trx, { spaceName, dimensions: vectors[0]?.length ?? DIMENSIONS, documentId, rows });
   });

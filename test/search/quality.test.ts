@@ -1,4 +1,4 @@
-/** Offline search is useful: what the mock embedding finds in three documents, 223 pages and about 450 chunks. */
+/** Offline search is useful: what it finds in three documents, 223 pages and 449 chunks, with mock embeddings. */
 import { readFileSync } from 'node:fs';
 import { LiteParse } from '@llamaindex/liteparse';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -50,7 +50,8 @@ async function indexed({ chunks }: Library): Promise<Store> {
   await store.write(async (trx) => {
     for (const name of NAMES) {
       const own = [...chunks].filter(([, one]) => one.document === name);
-      await putChunks(trx, name, own.length);
+      const texts = own.map(([, one]) => one);
+      await putChunks(trx, name, own.length, (ord) => texts[ord] ?? { text: '', headingPath: [] });
       const rows = own.map(([id, one]) => row(id, embedNgrams(one.text)));
       await addVectors(trx, { spaceName: MOCK_SPACE.name, dimensions: MOCK_SPACE.dimensions, documentId: name, rows });
     }
@@ -83,7 +84,7 @@ describe('search over mock embeddings', () => {
   });
 
   const top = async (store: Store, text: string, k: number) => {
-    const { hits } = await searchSpace(store.db, { space: MOCK_SPACE.name, query: embedNgrams(text), k });
+    const { hits } = await searchSpace(store.db, { space: MOCK_SPACE.name, query: embedNgrams(text), text, k });
     return hits.flatMap((hit) => library.chunks.get(hit.chunkId) ?? []);
   };
 
@@ -101,16 +102,19 @@ describe('search over mock embeddings', () => {
     expect(Math.min(...found), `found of 20 for each seed: ${found.join(' ')}`).toBeGreaterThanOrEqual(18);
   });
 
-  // Full-text search with the statistics of this very collection (SQLite FTS5, Porter stemmer, BM25) finds 13 of these:
-  // most questions share one or two words with their answer, or none.
-  it('finds the right chunk among the first 3 for at least 8 of 20 questions in other words', async () => {
+  // What is found stays near what was measured (docs/decisions/0004-search.md): 16 of 20, and 32 of the 54 that were written
+  // without a look at any result. What is missed shares no word with its answer.
+  it.each([
+    ['queries.json', 20, 14],
+    ['queries-blind.json', 54, 31],
+  ])('answers questions in other words among the first 3 (%s: of %i at least %i)', async (file, asked, least) => {
     const store = await indexed(library);
-    const queries = JSON.parse(readFileSync('fixtures/queries.json', 'utf8')) as {
+    const queries = JSON.parse(readFileSync(`fixtures/${file}`, 'utf8')) as {
       query: string;
       document: string;
       mustContain: string;
     }[];
-    expect(queries).toHaveLength(20);
+    expect(queries).toHaveLength(asked);
     const missed: string[] = [];
     for (const { query, document, mustContain } of queries) {
       const best = await top(store, query, 3);
@@ -119,6 +123,6 @@ describe('search over mock embeddings', () => {
       );
       if (!right) missed.push(query);
     }
-    expect(20 - missed.length, `missed: ${missed.join('; ')}`).toBeGreaterThanOrEqual(8);
+    expect(asked - missed.length, `missed: ${missed.join('; ')}`).toBeGreaterThanOrEqual(least);
   });
 });

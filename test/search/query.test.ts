@@ -28,11 +28,13 @@ describe('searchSpace', () => {
       .slice(0, 5);
     expect(answer.hits.map((hit) => hit.chunkId)).toEqual(expected.map(({ id }) => id));
     for (const [rank, hit] of answer.hits.entries()) expect(hit.score).toBeCloseTo(expected[rank]?.score ?? 2, 5);
-    expect(answer).toMatchObject({ searched: 40, excluded: [], method: 'exact' });
+    expect(answer).toMatchObject({ rankedBy: 'vector', searched: 40, excluded: [], method: 'exact' });
+    expect(answer.bestScore).toBe(answer.hits[0]?.score);
     const first = answer.hits[0];
     const ord = Number(first?.chunkId.split('-')[1]);
     expect(first).toEqual({
       score: first?.score,
+      relevance: 1,
       chunkId: `${first?.documentId}-${ord}`,
       documentId: first?.documentId,
       filename: `${first?.documentId}.pdf`,
@@ -93,6 +95,8 @@ describe('searchSpace', () => {
     await putDocument(store, 'here', [query]);
     expect(await searchSpace(store.db, { space: 'none/none@1/64', query, k: 3 })).toEqual({
       hits: [],
+      rankedBy: 'vector',
+      bestScore: null,
       searched: 0,
       excluded: [{ space: SPACE, chunks: 1 }],
       method: 'exact',

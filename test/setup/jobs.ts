@@ -21,6 +21,7 @@ export function documentRow(ids: Ids, changes: Partial<DocumentRow> = {}): Docum
     parsed_path: null,
     parsed_sha256: null,
     source_path: null,
+    source_at: 1,
     superseded_by: null,
     created_at: 1,
     ...changes,

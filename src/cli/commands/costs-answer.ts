@@ -172,5 +172,11 @@ function groupJson(group: CostGroup, by: Grouping | undefined): Record<string, u
 }
 
 function unitJson(row: CostUnit): Record<string, unknown> {
-  return { documents: row.docs, requests: row.requests, pages: row.pages, tokens: row.tokens, ...moneyJson(costOf(row)) };
+  return {
+    documents: row.docs,
+    requests: row.requests,
+    pages: row.pages,
+    tokens: row.tokens,
+    ...moneyJson(costOf(row)),
+  };
 }

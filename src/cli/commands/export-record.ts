@@ -1,9 +1,8 @@
 /** One chunk as a line of an export. */
+import { jsonText } from '../../base/json-text.ts';
 import { decodeVector } from '../../domain/vector.ts';
 import type { ExportedChunk } from '../../store/export-chunks.ts';
 
-/** What a terminal would obey or hide and JSON leaves as it is: an export may be looked at with `cat`. */
-const UNSAFE = /[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 /** Decimal digits that name every Float32 and no other. Twice as short as the digits of the nearest double. */
 const FLOAT32_DIGITS = 9;
 
@@ -28,5 +27,5 @@ export function exportLine(chunk: ExportedChunk, withVector: boolean): string {
       vector: Array.from(decodeVector(chunk.vector), (value) => Number(value.toPrecision(FLOAT32_DIGITS))),
     }),
   };
-  return `${JSON.stringify(record).replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)}\n`;
+  return `${jsonText(record)}\n`;
 }

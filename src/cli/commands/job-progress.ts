@@ -131,7 +131,7 @@ function failureIn(event: JobEventRow): StoredError | null {
 }
 
 /** A job as a line of progress. */
-export function stateOf(job: JobRow, label: string): ProgressState {
+function stateOf(job: JobRow, label: string): ProgressState {
   const { pages, chunks_total: chunks, embeds_done: done, embeds_total: total } = progressOf(job);
   const step = stepOf(job.status);
   if (job.status === 'complete') {

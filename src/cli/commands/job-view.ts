@@ -16,7 +16,7 @@ export interface JobSurroundings {
 }
 
 /** Whether a living worker has the job in hand. */
-export function isHeld(job: JobRow, { now, deadWorkers }: Pick<JobSurroundings, 'now' | 'deadWorkers'>): boolean {
+function isHeld(job: JobRow, { now, deadWorkers }: Pick<JobSurroundings, 'now' | 'deadWorkers'>): boolean {
   return job.lease_owner !== null && (job.lease_until ?? 0) > now && !deadWorkers.includes(job.lease_owner);
 }
 

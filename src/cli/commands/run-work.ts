@@ -44,7 +44,7 @@ export async function runQueue(request: RunRequest, world: World, ctx: CommandCo
       scope: { runId: onlyRun, mode: request.mode },
       concurrency: world.concurrency,
       until: request.watch ? 'forever' : 'drain',
-      waitForOthers: false,
+      waitForOthers: true,
       idleMs: request.idleTimeout,
       ...(request.once && { limit: 1 }),
       onEvent: (event, job) => {

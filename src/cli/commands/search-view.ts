@@ -84,6 +84,7 @@ export function searchJson(found: FoundChunks, k: number): Record<string, unknow
     k,
     embedding_space: found.space,
     method: found.method,
+    ranked_by: found.rankedBy,
     searched_chunks: found.searched,
     excluded: found.excluded.map(({ space, chunks }) => ({ embedding_space: space, chunks })),
     best_score: found.bestScore,
@@ -92,6 +93,7 @@ export function searchJson(found: FoundChunks, k: number): Record<string, unknow
     results: found.hits.map((hit, index) => ({
       rank: index + 1,
       score: hit.score,
+      relevance: hit.relevance,
       document_id: hit.documentId,
       chunk_id: hit.chunkId,
       chunk: hit.chunkOrd,

@@ -1,4 +1,4 @@
-/** `tvdb search`: the chunks nearest to a query. */
+/** `tvdb search`: the best chunks for a query. */
 import { EXIT } from '../../base/error-codes.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { defineCommand } from '../command.ts';
@@ -8,9 +8,9 @@ const DEFAULT_K = 5;
 
 export const searchCommand = defineCommand({
   name: 'search',
-  summary: 'find the passages nearest to a query',
+  summary: 'find the best passages for a query',
   description:
-    'Compares the query with the chunks of one embedding space; vectors of different spaces are never mixed.',
+    'Ranks the chunks of one embedding space by vectors and words together; the score shown is the cosine of the vectors. Vectors of different spaces are never mixed.',
   args: [{ name: 'query', summary: 'words to search for; - reads them from standard input' }],
   options: [
     {
@@ -70,7 +70,7 @@ export const searchCommand = defineCommand({
     { name: 'full', summary: 'whole chunks instead of a few lines' },
   ],
   examples: [
-    ['tvdb search "annual deductible"', 'the five nearest passages'],
+    ['tvdb search "annual deductible"', 'the five best passages'],
     ['tvdb search "annual deductible" -k 3 --doc 3fa85f64', 'three of one document'],
     ['cat question.txt | tvdb search - --json', 'a query from another program'],
   ],

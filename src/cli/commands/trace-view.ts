@@ -92,7 +92,7 @@ export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui
 }
 
 /** One row of the table. */
-export function rowCells(row: Row, traced: TracedJob): Cell[] {
+function rowCells(row: Row, traced: TracedJob): Cell[] {
   if (row.kind === 'note') {
     const { event } = row.note;
     return [

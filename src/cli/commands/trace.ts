@@ -76,7 +76,10 @@ async function answer(
   { ui }: CommandContext,
   { full, followed }: Manner,
 ): Promise<CommandResult> {
-  const [{ EMPTY_TRACE, spanJson, traceJson }, view] = await Promise.all([import('./trace-answer.ts'), import('./trace-view.ts')]);
+  const [{ EMPTY_TRACE, spanJson, traceJson }, view] = await Promise.all([
+    import('./trace-answer.ts'),
+    import('./trace-view.ts'),
+  ]);
   const [first, ...more] = traced;
   const others = all.filter((id) => !traced.some(({ job }) => job.job_id === id));
   for (const { line, tries, job } of followed ? [] : traced) {

@@ -38,7 +38,7 @@ export function width(text: string): number {
 let segmenter: Intl.Segmenter | undefined;
 
 /** Characters as people see them. */
-export function graphemes(text: string): string[] {
+function graphemes(text: string): string[] {
   if (PRINTABLE_ASCII.test(text)) return [...text];
   segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
   return Array.from(segmenter.segment(text), (part) => part.segment);

@@ -45,7 +45,7 @@ export async function setPage(build: (page: Page) => void, style: PageStyle): Pr
 }
 
 /** A label in its column, always with a space after it. */
-export function padLabel(label: string, column: number): string {
+function padLabel(label: string, column: number): string {
   return label.length < column ? label.padEnd(column) : `${label} `;
 }
 

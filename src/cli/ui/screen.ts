@@ -1,6 +1,7 @@
 /** The one `ui` object: built once by `main`, the only owner of stdout and stderr. */
 import type { Clock } from '../../base/clock.ts';
 import { asTvdbError, type TvdbError } from '../../base/errors.ts';
+import { jsonText } from '../../base/json-text.ts';
 import type { Scrub } from '../../base/scrub.ts';
 import type { CommandResult } from '../command.ts';
 import { VERSION } from '../version.ts';
@@ -106,7 +107,7 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
       ...fields,
     };
     seq += 1;
-    void tell(`${JSON.stringify(line)}\n`);
+    void tell(`${jsonText(line)}\n`);
   };
   const annotate = (kind: 'error' | 'warning', title: string, message: string) => {
     if (facts.actions) void say(notes.add(kind, title, message));
@@ -134,7 +135,7 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
     if (format === 'json' || format === 'ndjson') {
       const { envelope } = await import('./envelope.ts');
       if (format === 'ndjson') event('result', envelope(outcome));
-      else await tell(`${JSON.stringify(envelope(outcome), null, 2)}\n`);
+      else await tell(`${jsonText(envelope(outcome), 2)}\n`);
     } else if (result !== undefined) await tell(await answerText(result, format, style('out')));
   };
 

@@ -20,7 +20,7 @@ const LONG_MS = 120_000;
 /** Enough for everything that does not read the whole store, on a busy machine. */
 export const LIMIT_MS = 10_000;
 
-export const CHECKS = {
+const CHECKS = {
   node: { group: 'Runtime', summary: 'this version of Node.js is supported' },
   tvdb: { group: 'Runtime', summary: 'version and place of tvdb' },
   sqlite: { group: 'Runtime', summary: 'the SQLite module loads and its version is safe' },

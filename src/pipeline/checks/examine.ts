@@ -25,7 +25,7 @@ export interface ExamineOptions
 }
 
 /** Ids of the checks to run, in the order of the catalogue. */
-export function selectChecks(only: readonly CheckId[]): CheckId[] {
+function selectChecks(only: readonly CheckId[]): CheckId[] {
   return CHECK_IDS.filter((id) => (only.length > 0 ? only.includes(id) : checkRow(id).onRequest !== true));
 }
 

@@ -32,7 +32,7 @@ export async function watchMemory(
 }
 
 /** Resident bytes of a process; 0 when it is gone or cannot be seen. */
-export async function residentBytes(pid: number): Promise<number> {
+async function residentBytes(pid: number): Promise<number> {
   if (process.platform === 'linux') {
     const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;

@@ -27,8 +27,14 @@ const MAPPED_BUT_UNUSED_MB = 160;
 
 const SHELL = '/bin/sh';
 
-/** No core dumps (they would hold the document); a limit that the system refuses to set is left as it is. */
-const LIMITED = 'ulimit -c 0; ulimit -t "$1"; ulimit -d "$2"; shift 2; exec "$@"';
+/** Seconds of CPU between the signal that says why (SIGXCPU, at the soft limit) and the one that cannot be caught. */
+const CPU_GRACE_S = 5;
+
+/**
+ * No core dumps (they would hold the document); a limit that the system refuses to set is left as it is. The soft limit
+ * of CPU is set first and lower: where both are the same the kernel sends SIGKILL, which looks like a lack of memory.
+ */
+const LIMITED = 'ulimit -c 0; ulimit -St "$1"; ulimit -Ht "$2"; ulimit -d "$3"; shift 3; exec "$@"';
 
 /** Variables a child may see. No keys, no NODE_OPTIONS, no proxies, no home. */
 const PASSED_ON = ['PATH', 'TZ', 'LANG', 'SystemRoot'];
@@ -49,7 +55,7 @@ export function spawnChild(entry: URL | string, { memoryMb, cpuSeconds, idleMs }
   ];
   const dataKb = (memoryMb + MAPPED_BUT_UNUSED_MB) * 1024;
   const [command = process.execPath, ...args] = existsSync(SHELL)
-    ? [SHELL, '-c', LIMITED, 'sh', String(cpuSeconds), String(dataKb), ...node]
+    ? [SHELL, '-c', LIMITED, 'sh', String(cpuSeconds), String(cpuSeconds + CPU_GRACE_S), String(dataKb), ...node]
     : node;
   return spawn(command, args, {
     cwd: dirname(file),

@@ -15,11 +15,15 @@ export interface ClaimScope {
 
 const ACTIVE = sql.join(ACTIVE_STATUSES.map((status) => sql.lit(status)));
 
-/** Jobs nobody works on. `alias j`. The literals match the partial index `claimable_jobs`. */
+/** The condition of a scope on `upload_jobs j`. */
+function within({ runId, mode }: ClaimScope) {
+  const inRun = sql`AND j.job_id IN (SELECT job_id FROM run_jobs WHERE run_id = ${runId})`;
+  return sql`${runId === undefined ? sql`` : inRun} ${mode === undefined ? sql`` : sql`AND j.service_mode = ${mode}`}`;
+}
+
+/** Jobs nobody works on. The literals match the partial index `claimable_jobs`. */
 function unleased(scope: ClaimScope) {
-  return sql`j.lease_owner IS NULL AND j.status IN (${ACTIVE})
-    ${scope.runId === undefined ? sql`` : sql`AND j.job_id IN (SELECT job_id FROM run_jobs WHERE run_id = ${scope.runId})`}
-    ${scope.mode === undefined ? sql`` : sql`AND j.service_mode = ${scope.mode}`}`;
+  return sql`j.lease_owner IS NULL AND j.status IN (${ACTIVE}) ${within(scope)}`;
 }
 
 /**
@@ -69,10 +73,7 @@ export async function outlook(db: Db, now: number, scope: ClaimScope = {}): Prom
       COALESCE(SUM(j.park_reason IS NOT NULL AND j.run_after IS NULL), 0) AS held
     FROM upload_jobs j WHERE ${unleased(scope)}`.execute(db);
   const { rows: leased } = await sql<{ leased: number }>`
-    SELECT COUNT(*) AS leased FROM upload_jobs j WHERE j.lease_owner IS NOT NULL
-    ${scope.runId === undefined ? sql`` : sql`AND j.job_id IN (SELECT job_id FROM run_jobs WHERE run_id = ${scope.runId})`}`.execute(
-    db,
-  );
+    SELECT COUNT(*) AS leased FROM upload_jobs j WHERE j.lease_owner IS NOT NULL ${within(scope)}`.execute(db);
   const row = rows[0];
   return {
     ready: row?.ready ?? 0,

@@ -1,6 +1,7 @@
 /** Finds jobs: by id or prefix, for the status list, and as the answer to "is this a duplicate?". */
 import { sql } from 'kysely';
-import { FAILED_STATUSES, type JobStatus } from '../../domain/job-state.ts';
+import { FAILED_STATUSES } from '../../domain/job-state.ts';
+import { isSearchable } from '../documents.ts';
 import type { Db } from '../open.ts';
 import type { JobRow } from '../schema.ts';
 
@@ -54,12 +55,15 @@ export async function jobsOfDocument(db: Db, documentId: string): Promise<JobRow
     .execute();
 }
 
-/** The newest complete job of these bytes under this configuration: makes an upload a duplicate. */
-export async function completeJob(
+/**
+ * The job that makes an upload a duplicate: the newest complete one of these bytes under this configuration, as long as
+ * what it made is what is searchable. A newer version of the path, or other chunk sizes, may have taken its place.
+ */
+export async function finishedJob(
   db: Db,
   key: { userId: string; documentId: string; configKey: string },
 ): Promise<JobRow | undefined> {
-  return db
+  const job = await db
     .selectFrom('upload_jobs')
     .selectAll()
     .where('user_id', '=', key.userId)
@@ -67,6 +71,20 @@ export async function completeJob(
     .where('config_key', '=', key.configKey)
     .where('status', '=', 'complete')
     .orderBy('created_at', 'desc')
+    .executeTakeFirst();
+  if (job?.embedding_space == null || job.parse_id === null) return undefined;
+  const made = { space: job.embedding_space, parseId: job.parse_id, chunker: job.chunks_version };
+  return (await isSearchable(db, key.documentId, made)) ? job : undefined;
+}
+
+/** The job that completed a document last. */
+export async function newestCompleteJob(db: Db, documentId: string): Promise<JobRow | undefined> {
+  return db
+    .selectFrom('upload_jobs')
+    .selectAll()
+    .where('document_id', '=', documentId)
+    .where('status', '=', 'complete')
+    .orderBy('processing_completed_at', 'desc')
     .executeTakeFirst();
 }
 
@@ -96,21 +114,4 @@ export async function listJobs(db: Db, { jobIds, failedOnly, since, limit }: Job
   if (failedOnly === true) query = query.where('j.status', 'in', FAILED_STATUSES);
   if (since !== undefined) query = query.where('j.created_at', '>=', since);
   return query.execute();
-}
-
-/** How many jobs stand in each status, and how many of those are parked or leased. */
-export async function countByStatus(
-  db: Db,
-): Promise<{ status: JobStatus; jobs: number; parked: number; leased: number; oldest: number }[]> {
-  return db
-    .selectFrom('upload_jobs')
-    .select((select) => [
-      'status',
-      select.fn.countAll<number>().as('jobs'),
-      sql<number>`SUM(park_reason IS NOT NULL)`.as('parked'),
-      sql<number>`SUM(lease_owner IS NOT NULL)`.as('leased'),
-      sql<number>`MIN(created_at)`.as('oldest'),
-    ])
-    .groupBy('status')
-    .execute();
 }

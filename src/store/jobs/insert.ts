@@ -1,5 +1,6 @@
 /** Makes jobs and says which ones a run covers. */
 
+import { sql } from 'kysely';
 import type { Trx } from '../open.ts';
 import { coverJobs } from '../run-jobs.ts';
 import type { JobRow, NewJob } from '../schema.ts';
@@ -35,4 +36,20 @@ export async function insertJob(trx: Trx, job: NewJob): Promise<{ job: JobRow; a
     await coverJobs(trx, job.run_id, [live.job_id]);
     return { job: live, attached: true };
   }
+}
+
+/** Raises what a later upload of the same work asks for: a higher priority, keeping the earlier version searchable. */
+export async function urgeJob(
+  trx: Trx,
+  jobId: string,
+  { priority, keepOld }: { priority: number; keepOld: boolean },
+): Promise<void> {
+  await trx
+    .updateTable('upload_jobs')
+    .set({
+      processing_priority: sql<number>`max(processing_priority, ${priority})`,
+      ...(keepOld ? { keep_old: 1 } : {}),
+    })
+    .where('job_id', '=', jobId)
+    .execute();
 }

@@ -8,17 +8,23 @@ export interface StaleRelease {
   maxRecoveries: number;
   /** Workers known to be dead (their process is gone): their leases end now, not when they run out. */
   deadWorkers: readonly string[];
+  /** The worker that looks: its own leases are its own business. */
+  own?: string;
 }
 
 /**
  * Ends every lease that ran out or whose owner is known dead, and raises the fence, so that a zombie's writes fail from
  * this moment and not only from the next claim on. Returns the jobs as they are now.
  */
-export async function releaseStale(trx: Trx, { now, maxRecoveries, deadWorkers }: StaleRelease): Promise<JobRow[]> {
+export async function releaseStale(
+  trx: Trx,
+  { now, maxRecoveries, deadWorkers, own = '' }: StaleRelease,
+): Promise<JobRow[]> {
   const stale = await trx
     .selectFrom('upload_jobs')
     .select(['job_id', 'recoveries'])
     .where('lease_owner', 'is not', null)
+    .where('lease_owner', '!=', own)
     .where((where) =>
       where.or([
         where('lease_until', '<=', now),

@@ -20,6 +20,7 @@ CREATE TABLE documents (
   parsed_path TEXT,
   parsed_sha256 TEXT,
   source_path TEXT,
+  source_at INTEGER NOT NULL,
   superseded_by TEXT,
   created_at INTEGER NOT NULL,
   UNIQUE (user_id, file_sha256)
@@ -183,8 +184,10 @@ CREATE TABLE vector_buffer (
   UNIQUE (job_id, chunk_id)
 ) STRICT;
 
+-- chunk_no is declared because VACUUM gives undeclared row ids anew, and chunk_words refers to it.
 CREATE TABLE document_chunks (
-  chunk_id TEXT PRIMARY KEY,
+  chunk_no INTEGER PRIMARY KEY,
+  chunk_id TEXT NOT NULL UNIQUE,
   document_id TEXT NOT NULL,
   parse_id TEXT NOT NULL,
   chunk_ord INTEGER NOT NULL,
@@ -198,6 +201,15 @@ CREATE TABLE document_chunks (
   origin TEXT NOT NULL CHECK (origin IN ('mock', 'real'))
 ) STRICT;
 CREATE INDEX chunks_by_document ON document_chunks (document_id, chunk_ord);
+
+-- The terms of each chunk and of the headings above it (domain/words.ts), under its chunk_no. Without a copy of the text:
+-- 56 instead of 159 MB for 100,000 chunks, and a document goes in 22 ms instead of 1.7 s. A deleted row is only marked; the
+-- purge takes its terms out of the file. The tokenizer splits at spaces alone, for all else is done before.
+CREATE VIRTUAL TABLE chunk_words USING fts5(terms, content = '', contentless_delete = 1, tokenize = 'ascii');
+CREATE VIRTUAL TABLE chunk_vocabulary USING fts5vocab(chunk_words, 'row');
+CREATE TRIGGER chunk_words_follow AFTER DELETE ON document_chunks BEGIN
+  DELETE FROM chunk_words WHERE rowid = old.chunk_no;
+END;
 
 CREATE TABLE embedding_spaces (
   space_id INTEGER PRIMARY KEY,
