@@ -75,7 +75,7 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       releasers.push(() => made.close());
       return made;
     });
-    const router = buildRouter(config, { clock, random, pool });
+    const router = buildRouter(config, { clock, random, pool, releasers });
     const userId = settings.TVDB_USER_ID ?? (await localUserId(store, ids.uuid()));
     const inspector: Pick<PdfPool, 'inspect'> = {
       inspect: async (path, signal) => (await pool()).inspect(path, signal),
@@ -90,14 +90,17 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
 
 function buildRouter(
   { settings }: Config,
-  { clock, random, pool }: Pick<WorldDeps, 'clock' | 'random'> & { pool: () => Promise<PdfPool> },
+  { clock, random, pool, releasers }: Pick<WorldDeps, 'clock' | 'random'> & {
+    pool: () => Promise<PdfPool>;
+    releasers: (() => void | Promise<void>)[];
+  },
 ): Router {
   return createRouter({
     keys: { llamaparse: settings.LLAMAPARSE_API_KEY ?? settings.LLAMA_CLOUD_API_KEY, openai: settings.OPENAI_API_KEY },
     parse: {
       mock: lazy(async () => {
         const { createMockParse } = await import('./services/parse/mock.ts');
-        return createMockParse({
+        const service = createMockParse({
           pool: { extract: async (...task) => (await pool()).extract(...task) },
           clock,
           random,
@@ -105,6 +108,8 @@ function buildRouter(
           perPageLatencyMs: settings.MOCK_PARSE_PAGE_LATENCY,
           failureRate: settings.MOCK_PARSE_FAILURE_RATE,
         });
+        releasers.push(() => service.close());
+        return service;
       }),
     },
     embed: {
@@ -121,11 +126,14 @@ function buildRouter(
   });
 }
 
-/** Runs `make` at the first call and gives everybody the same result. */
+/** Runs `make` at the first call and gives everybody the same result; one that failed is tried again at the next call. */
 function lazy<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
-    made ??= make();
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
     return made;
   };
 }

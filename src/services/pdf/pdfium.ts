@@ -28,8 +28,11 @@ const OPTIONS: Partial<LiteParseConfig> = {
  */
 const BATCH = 64;
 
-/** Characters of markdown for one document; 100,000 dense pages of text have about 300 million. */
-export const MOST_CHARACTERS = 64 * 1024 * 1024;
+/**
+ * Characters of markdown for one document: some 2,700 dense pages. Cutting that much into chunks takes the main process
+ * up to 10 s at a stretch (one table of 8 MB); at twice as much a lease of 30 s would be in danger.
+ */
+export const MOST_CHARACTERS = 8 * 1024 * 1024;
 
 /** A page by PDFium: its markdown, empty when it has no text, or why it could not be read. */
 export type PdfiumPage = { markdown: string } | { error: string };
