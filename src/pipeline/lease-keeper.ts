@@ -3,7 +3,7 @@ import { appendEvent } from '../store/events.ts';
 import { heldJobs, renewLeases } from '../store/jobs/heartbeat.ts';
 import { LostLeaseError } from '../store/jobs/move.ts';
 import { releaseStale } from '../store/jobs/release-stale.ts';
-import { deadWorkers, forgetWorkers } from '../store/workers.ts';
+import { deadWorkers, forgetWorkers, unknownOwners } from '../store/workers.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
 
@@ -89,7 +89,7 @@ export function keepLeases(deps: PipelineDeps, { workerId, onEvent, holds, failu
  */
 export async function takeBackLeases(deps: PipelineDeps, onEvent: OnEvent, own: string): Promise<number> {
   const { store, clock, ids, settings } = deps;
-  const dead = await deadWorkers(store.db);
+  const dead = [...(await deadWorkers(store.db)), ...(await unknownOwners(store.db))];
   const now = clock.now();
   const { expired } = await store.db
     .selectFrom('upload_jobs')

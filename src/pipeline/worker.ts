@@ -2,6 +2,7 @@
  * The loop: claim a job, step it until it ends, parks or is lost, claim the next. Several at a time in one process, and
  * any number of processes on one store. It prints nothing; it tells its listener what happened.
  */
+import { setMaxListeners } from 'node:events';
 import { reach } from '../base/fault.ts';
 import { isEnded } from '../domain/job-state.ts';
 import { appendEvent } from '../store/events.ts';
@@ -49,6 +50,8 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   await takeBackLeases(deps, options.onEvent, workerId);
   const failure = new AbortController();
   const abort = AbortSignal.any([options.signals.abort, failure.signal]);
+  // Every job in hand and every child process listens to it; Node would warn of the eleventh.
+  setMaxListeners(0, abort);
   const holds = new Map<string, AbortController>();
   const keeper = keepLeases(deps, { workerId, onEvent: options.onEvent, holds, failure });
   const signals = { abort, stopping: options.signals.stopping };

@@ -10,7 +10,7 @@ import { createReadStream, readlinkSync } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { storageDirectories, syncDirectory } from './directories.ts';
-import { onDisk } from './storage-error.ts';
+import { onDisk, storageError } from './storage-error.ts';
 import { isLeftOver, type ProcessIdentity, type TempOwner, tempName, tempOwner } from './temp-name.ts';
 
 export type Bucket = 'raw' | 'parsed';
@@ -131,9 +131,18 @@ export function openStorage(home: string, owner?: ProcessIdentity) {
       }
     },
 
-    /** Whether a file of this length is stored there: the cheap check before work that would notice damage anyway. */
+    /**
+     * Whether a file of this length is stored there: the cheap check before work that would notice damage anyway. Throws
+     * E104 or E503 when that cannot be told: a job must not end for want of bytes that are there.
+     */
     async hasLength(uri: string, bytes: number): Promise<boolean> {
-      return (await stat(pathOf(uri)).catch(() => null))?.size === bytes;
+      const path = pathOf(uri);
+      try {
+        return (await stat(path)).size === bytes;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+        throw storageError(error, path) ?? error;
+      }
     },
 
     /** Removes a stored file; no-op when it is gone. */

@@ -1,7 +1,17 @@
 /** Opens the store: one SQLite file, checked and set up the same way on every connection. */
-import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type BetterSqlite from 'better-sqlite3';
 import { Kysely, type Transaction } from 'kysely';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -47,25 +57,25 @@ const LEAST_SQLITE = [3, 51, 3] as const;
  * Magic numbers of statfs(2) for file systems whose locks cannot be trusted: WAL needs shared memory on one host. FUSE is
  * among them because its number does not tell sshfs and the folders of virtual machines from a local one.
  */
-const NETWORK_FILE_SYSTEMS: Record<number, string> = {
-  [0x6969]: 'NFS',
-  [0x517b]: 'SMB',
-  [0xff534d42]: 'CIFS',
-  [0xfe534d42]: 'SMB2',
-  [0x01021997]: '9p',
-  [0x73757245]: 'Coda',
-  [0x5346414f]: 'AFS',
-  [0x6b414653]: 'AFS',
-  [0x00c36400]: 'Ceph',
-  [0x0bd00bd0]: 'Lustre',
-  [0x47504653]: 'GPFS',
-  [0x01161970]: 'GFS2',
-  [0x7461636f]: 'OCFS2',
-  [0x19830326]: 'BeeGFS',
-  [0x786f4256]: 'a shared folder of VirtualBox',
-  [0xbacbacbc]: 'a shared folder of VMware',
-  [0x65735546]: 'FUSE, which may be sshfs or a shared folder',
-};
+const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x01021997, '9p'],
+  [0x73757245, 'Coda'],
+  [0x5346414f, 'AFS'],
+  [0x6b414653, 'AFS'],
+  [0x00c36400, 'Ceph'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+  [0x01161970, 'GFS2'],
+  [0x7461636f, 'OCFS2'],
+  [0x19830326, 'BeeGFS'],
+  [0x786f4256, 'a shared folder of VirtualBox'],
+  [0xbacbacbc, 'a shared folder of VMware'],
+  [0x65735546, 'FUSE, which may be sshfs or a shared folder'],
+]);
 
 /**
  * Opens (and, when missing, makes) the store under `home`.
@@ -110,7 +120,7 @@ function assemble(sqlite: BetterSqlite.Database, db: Db): Store {
 
 function prepareHome(home: string): void {
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 });
+    makeDirectory(home);
   } catch (error) {
     throw new TvdbError('E104', { message: `The home directory ${home} cannot be made`, cause: error });
   }
@@ -123,14 +133,35 @@ function prepareHome(home: string): void {
   }
 }
 
+/**
+ * Makes a directory and what is missing above it. Not by `recursive: true`: Node 20 never returns from it when the
+ * system says ENOENT of a directory that exists (below /proc, for one).
+ */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(path) === path || existsSync(dirname(path))) throw error;
+    makeDirectory(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
+  }
+}
+
 /** The kind of network file system a path is on; `undefined` for a local one. */
 export function networkFileSystem(path: string): string | undefined {
-  return NETWORK_FILE_SYSTEMS[statfsSync(path).type];
+  return NETWORK_FILE_SYSTEMS.get(statfsSync(path).type);
 }
 
 /** Makes the file with owner-only rights before SQLite does (its -wal and -shm files take the same rights). */
 function prepareFile(file: string): void {
-  const known = lstatSync(file, { throwIfNoEntry: false });
+  let known: Stats | undefined;
+  try {
+    known = lstatSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new TvdbError('E506', { message: `${file} cannot be reached`, cause: error });
+  }
   if (known?.isSymbolicLink()) {
     throw new TvdbError('E506', {
       message: `${file} is a symbolic link`,

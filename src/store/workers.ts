@@ -48,6 +48,18 @@ export async function deadWorkers(db: Db): Promise<string[]> {
   return rows.filter((row) => row.boot_id !== here.boot_id || !isSameProcess(row)).map((row) => row.worker_id);
 }
 
+/** Owners of leases that are not registered (any more): a worker that gave up without being able to release its jobs. */
+export async function unknownOwners(db: Db): Promise<string[]> {
+  const rows = await db
+    .selectFrom('upload_jobs')
+    .select('lease_owner')
+    .distinct()
+    .where('lease_owner', 'is not', null)
+    .where('lease_owner', 'not in', (query) => query.selectFrom('workers').select('worker_id'))
+    .execute();
+  return rows.flatMap((row) => row.lease_owner ?? []);
+}
+
 /** Removes the rows of dead workers once their leases are released. */
 export async function forgetWorkers(trx: Trx, workerIds: readonly string[]): Promise<void> {
   if (workerIds.length > 0) await trx.deleteFrom('workers').where('worker_id', 'in', workerIds).execute();

@@ -434,6 +434,29 @@ describe('a worker', () => {
     expect(parser.submits).toHaveLength(1);
   });
 
+  it('that dies of its store leaves no lease behind that the next one would have to wait for', async () => {
+    const line = pipeline();
+    await line.upload('one');
+    let writes = 0;
+    const store = {
+      ...line.store,
+      write: (async (run) => {
+        writes += 1;
+        if (writes === 5) throw new TvdbError('E503', { message: 'full' });
+        return line.store.write(run);
+      }) as typeof line.store.write,
+    };
+    const { work } = await import('../../src/pipeline/worker.ts');
+    const signals = { abort: new AbortController().signal, stopping: new AbortController().signal };
+    const deps = { ...line.deps, store };
+    await expect(
+      work(deps, { concurrency: 1, until: 'drain', waitForOthers: false, onEvent: () => {}, signals }),
+    ).rejects.toMatchObject({ code: 'E503' });
+    expect((await line.jobs())[0]?.lease_owner).not.toBeNull();
+    await line.drain();
+    expect((await line.jobs())[0]?.status).toBe('complete');
+  });
+
   it('stops with E501 and keeps its job claimable when the store stays locked', async () => {
     const line = pipeline();
     await line.upload('one');

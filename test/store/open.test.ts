@@ -70,6 +70,13 @@ describe('openStore', () => {
     expect(codeOf(() => openStore({ home: newer }))).toBe('E107');
   });
 
+  it('makes what is missing above the home, and does not hang where the system lies about what exists', () => {
+    const deep = join(tempDirectory(), 'a', 'b', 'c');
+    open(deep);
+    expect(statSync(deep).isDirectory()).toBe(true);
+    expect(codeOf(() => openStore({ home: '/proc/no-such-directory' }))).toBe('E104');
+  });
+
   it('T27 refuses a home that cannot be made', () => {
     const file = join(tempDirectory(), 'file');
     writeFileSync(file, '');
