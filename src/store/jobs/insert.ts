@@ -5,6 +5,7 @@ import type { Trx } from '../open.ts';
 import { coverJobs } from '../run-jobs.ts';
 import type { JobRow, NewJob } from '../schema.ts';
 import { isUniqueViolation } from '../store-error.ts';
+import { liveJob } from './live.ts';
 
 /**
  * Inserts a job and links it to its run. When a live job with the same user, document and configuration exists, makes
@@ -17,21 +18,8 @@ export async function insertJob(trx: Trx, job: NewJob): Promise<{ job: JobRow; a
     return { job: made, attached: false };
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    const live = await trx
-      .selectFrom('upload_jobs')
-      .selectAll()
-      .where('user_id', '=', job.user_id)
-      .where('document_id', '=', job.document_id)
-      .where('config_key', '=', job.config_key)
-      .where('status', 'not in', [
-        'complete',
-        'duplicate',
-        'cancelled',
-        'failed_parse',
-        'failed_chunking',
-        'failed_embedding',
-      ])
-      .executeTakeFirst();
+    const key = { userId: job.user_id, documentId: job.document_id, configKey: job.config_key };
+    const live = await liveJob(trx, key);
     if (!live) throw error;
     await coverJobs(trx, job.run_id, [live.job_id]);
     return { job: live, attached: true };
