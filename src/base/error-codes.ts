@@ -152,6 +152,12 @@ export const ERROR_CODES = {
     title: 'A check of `tvdb doctor` failed',
     fix: 'Follow the fix printed under the check.',
   },
+  E111: {
+    category: 'environment',
+    exit: 4,
+    title: 'The working directory cannot be used',
+    fix: 'Change to a directory that exists, or name one with --cwd.',
+  },
   E301: { category: 'upstream', exit: 6, title: 'A service is limiting requests', fix: 'Wait and run `tvdb run`.' },
   E303: { category: 'upstream', exit: 6, title: 'A service does not answer', fix: 'Wait and run `tvdb run`.' },
   E305: {

@@ -57,6 +57,8 @@ export interface OptionSpec {
   readonly setting?: string;
   /** Long names of flags that must not be given together with this one (E009). */
   readonly excludes?: readonly string[];
+  /** Long name of a flag without which this one means nothing (E009). */
+  readonly requires?: string;
 }
 
 export interface ArgSpec {
@@ -155,6 +157,8 @@ export interface CommandData<
   readonly examples: readonly (readonly [line: string, effect: string])[];
   /** How much of the tool must stand before the handler runs. */
   readonly needs: 'nothing' | 'config' | 'world';
+  /** Runs even when a setting or its file is not valid, and finds that in `config.problems`. */
+  readonly badConfig?: 'shown';
   /** Codes it can end with besides 70 and 130, with a meaning where the general one is too vague. */
   readonly exitCodes: readonly (ExitCode | readonly [code: ExitCode, meaning: string])[];
   /** Schema name of the JSON answer, `tvdb.upload/v1`; `null` where `--json` makes no sense. */

@@ -1,9 +1,10 @@
 /** Finds the documents below a directory: by what files hold, not by how they are called. */
 import { constants, type Dirent } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { TvdbError } from '../base/errors.ts';
 import { HEAD_BYTES, sniff } from '../domain/file-type.ts';
+import { readName, unreadableName } from './input-name.ts';
 
 /** One thing to upload. `shown` is the name the user knows it by; `path` is absolute. */
 export type FoundInput =
@@ -38,18 +39,21 @@ export async function walkDirectory(path: string, shown: string, signal: AbortSi
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     signal.throwIfAborted();
     const directory = next;
-    let entries: Dirent[];
+    let entries: Dirent<Buffer>[];
     try {
-      entries = await readdir(directory.path, { withFileTypes: true });
+      // Not as text: a name that is not valid UTF-8 would come as another one, under which nothing can be opened.
+      entries = await readdir(directory.path, { withFileTypes: true, encoding: 'buffer' });
     } catch (error) {
       walked.found.push(refused(directory, unreadable(directory.shown, error)));
       continue;
     }
     for (const entry of entries) {
-      const place = { path: join(directory.path, entry.name), shown: join(directory.shown, entry.name) };
-      if (entry.name.startsWith('.')) walked.skipped.push({ shown: place.shown, reason: 'hidden' });
+      const { text, valid } = readName(entry.name);
+      const place = { path: join(directory.path, text), shown: join(directory.shown, text) };
+      if (text.startsWith('.')) walked.skipped.push({ shown: place.shown, reason: 'hidden' });
+      else if (!valid) await takeUnnamable(entry, directory, place, walked);
       else if (entry.isDirectory()) waiting.push(place);
-      else await takeEntry(entry, place, walked);
+      else await takeEntry(entry, text, place, walked);
     }
   }
   return walked;
@@ -60,8 +64,21 @@ interface Place {
   readonly shown: string;
 }
 
-async function takeEntry(entry: Dirent, place: Place, { found, skipped }: Walked): Promise<void> {
-  const named = NAMED_PDF.test(entry.name);
+/** One whose name is no text: refused where it would have been found, skipped where any other would. */
+async function takeUnnamable(
+  entry: Dirent<Buffer>,
+  directory: Place,
+  place: Place,
+  { found, skipped }: Walked,
+): Promise<void> {
+  const path = Buffer.concat([Buffer.from(directory.path), Buffer.from(sep), entry.name]);
+  const meant = entry.isDirectory() || NAMED_PDF.test(place.shown) || (entry.isFile() && (await holdsPdf(path)));
+  if (meant) found.push(refused(place, unreadableName(place.shown)));
+  else skipped.push({ shown: place.shown, reason: 'not a PDF' });
+}
+
+async function takeEntry(entry: Dirent<Buffer>, name: string, place: Place, { found, skipped }: Walked): Promise<void> {
+  const named = NAMED_PDF.test(name);
   const kind = entry.isSymbolicLink() ? await linkTarget(place.path) : entry.isFile() ? 'file' : 'special';
   if (kind === 'directory') skipped.push({ shown: place.shown, reason: 'linked directory' });
   else if (kind === 'broken' && !named) skipped.push({ shown: place.shown, reason: 'broken link' });
@@ -79,7 +96,7 @@ async function linkTarget(path: string): Promise<'file' | 'directory' | 'special
 }
 
 /** Whether the first bytes are those of a PDF. A file that cannot be read counts as one, so that taking it in says why. */
-async function holdsPdf(path: string): Promise<boolean> {
+async function holdsPdf(path: string | Buffer): Promise<boolean> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {

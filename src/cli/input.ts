@@ -14,7 +14,7 @@ export interface InputContext {
 /** Throws E003, E005 (with the corrected command line) or E009. */
 export function readInput(command: CommandDefinition, raw: RawInput, context: InputContext): Input {
   try {
-    checkExcluded(command, raw);
+    checkTogether(command, raw);
     return {
       args: Object.fromEntries(
         command.args.map((arg) => [camelCase(arg.name), readArg(arg, raw.args[camelCase(arg.name)], context)]),
@@ -48,9 +48,16 @@ function readOption(option: OptionSpec, { options }: RawInput, context: InputCon
   return typeof typed === 'string' ? read(typed) : typed;
 }
 
-function checkExcluded(command: CommandDefinition, { options }: RawInput): void {
-  for (const { name, excludes = [] } of command.options) {
+/** Throws E009 for flags that do not go together, and for one without the flag that it belongs to. */
+function checkTogether(command: CommandDefinition, { options }: RawInput): void {
+  for (const { name, excludes = [], requires } of command.options) {
     if (options[optionKey(name)] === undefined) continue;
+    if (requires !== undefined && options[optionKey(requires)] === undefined)
+      throw new TvdbError('E009', {
+        message: `--${name} means nothing without --${requires}`,
+        fix: `Add --${requires}, or leave --${name} out.`,
+        facts: { flag: `--${name}` },
+      });
     const clash = excludes.find((other) => options[optionKey(other)] !== undefined);
     if (clash !== undefined)
       throw new TvdbError('E009', {

@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { TvdbError } from '../base/errors.ts';
 import { commandLine } from './command-line.ts';
 import { readFileList, type StandardInput } from './input-list.ts';
+import { unreadableName, unreadableNames } from './input-name.ts';
 import type { FoundInput, SkippedInput } from './input-walk.ts';
 import { closest } from './suggest.ts';
 
@@ -80,7 +81,7 @@ async function literal(
 ): Promise<FoundInput[] | null> {
   const path = resolve(cwd, name);
   const kind = await kindOf(path);
-  if (kind === 'missing') return null;
+  if (kind === 'missing') return unnamable(name, cwd);
   if (kind === 'other') return [{ kind: 'file', shown: name, path }];
   const { refused, walkDirectory } = await import('./input-walk.ts');
   if (recursive) {
@@ -94,6 +95,14 @@ async function literal(
     commands: [commandLine(['upload', '--recursive', ...(name.startsWith('-') ? ['--'] : []), name])],
   });
   return [refused({ path, shown: name }, error)];
+}
+
+/** Refusals for files that cannot be named in a command line; `null` when there are none. */
+async function unnamable(name: string, cwd: string): Promise<FoundInput[] | null> {
+  const shown = await unreadableNames(name, cwd);
+  if (shown.length === 0) return null;
+  const { refused } = await import('./input-walk.ts');
+  return shown.map((one) => refused({ path: resolve(cwd, one), shown: one }, unreadableName(one)));
 }
 
 /** A directory is followed through links; what cannot be looked at is left to whoever opens it. */
@@ -121,10 +130,15 @@ async function expandPattern(pattern: string, cwd: string): Promise<FoundInput[]
   const slashed = sep === '\\' ? pattern.replaceAll('\\', '/') : pattern;
   if (!isDynamicPattern(slashed) && !slashed.includes('\\')) return [];
   const matches = await glob([slashed], { cwd, expandDirectories: false, absolute: true });
-  return matches.map((match) => {
-    const path = resolve(match);
-    return { kind: 'file', shown: isAbsolute(pattern) ? path : relative(cwd, path), path };
-  });
+  const found = await Promise.all(
+    matches.map(async (match): Promise<FoundInput[]> => {
+      const path = resolve(match);
+      const shown = isAbsolute(pattern) ? path : relative(cwd, path);
+      const mangled = match.includes('\uFFFD') && (await kindOf(path)) === 'missing';
+      return (mangled ? await unnamable(shown, cwd) : null) ?? [{ kind: 'file', shown, path }];
+    }),
+  );
+  return found.flat();
 }
 
 /** Two names of one file (a link, a pattern beside a path) are one input; the first name stays. */
@@ -166,7 +180,8 @@ async function nothingMatches(missing: readonly string[], cwd: string): Promise<
 /** A name in the same directory that is a slip away. */
 async function similarName(name: string, cwd: string): Promise<string | undefined> {
   const directory = dirname(resolve(cwd, name));
-  const names = await readdir(directory).catch(() => []);
+  // A name with a replacement character in it is none that could be typed.
+  const names = (await readdir(directory).catch(() => [])).filter((one) => !one.includes('\uFFFD'));
   const guess = closest(basename(name), names);
   return guess === undefined ? undefined : join(dirname(name), guess);
 }

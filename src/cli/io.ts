@@ -1,6 +1,7 @@
 /** Everything of the process that `main` touches, so that tests can run it inside their own process. */
 import { isatty } from 'node:tty';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { TvdbError } from '../base/errors.ts';
 import { type Ids, type Random, systemIds } from '../base/ids.ts';
 
 export interface Io {
@@ -17,6 +18,7 @@ export interface Io {
     readonly rows?: number;
   };
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Throws E111 when the working directory has been deleted. */
   readonly cwd: string;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -41,11 +43,25 @@ export function processIo(): Io {
     stdout: process.stdout,
     stderr: process.stderr,
     env,
-    cwd: process.cwd(),
+    get cwd() {
+      return workingDirectory();
+    },
     clock: systemClock,
     ids: systemIds,
     random: Math.random,
     signals: process,
     exit: (code) => process.exit(code),
   };
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new TvdbError('E111', {
+      message: 'The working directory no longer exists',
+      why: 'it was deleted or moved after the shell went into it',
+      cause: error,
+    });
+  }
 }

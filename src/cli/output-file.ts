@@ -1,8 +1,8 @@
 /** A file that a command writes for the user: complete under its name, or not there at all. */
 import { once } from 'node:events';
-import { createWriteStream, statSync, type WriteStream } from 'node:fs';
+import { createWriteStream, realpathSync, statSync, type WriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { TvdbError } from '../base/errors.ts';
 
 export interface OutputFile {
@@ -16,9 +16,11 @@ export interface OutputFile {
 
 /**
  * Opens `path` for writing; an existing file is replaced only by `finish`. A device or a pipe (`/dev/null`) is written to
- * as it is: renaming over it would replace the device. Throws E109 when it cannot be written.
+ * as it is: renaming over it would replace the device. Throws E003 for a place inside `home`, E109 when it cannot be
+ * written.
  */
-export async function outputFile(path: string, id: string): Promise<OutputFile> {
+export async function outputFile(path: string, { id, home }: { id: string; home: string }): Promise<OutputFile> {
+  refuseInside(home, path);
   const present = statSync(path, { throwIfNoEntry: false });
   if (present?.isDirectory() === true) throw cannotWrite(path, new Error('it is a directory'));
   const inPlace = present !== undefined && !present.isFile();
@@ -58,6 +60,40 @@ export async function outputFile(path: string, id: string): Promise<OutputFile> 
       if (!inPlace) await rm(target, { force: true });
     },
   };
+}
+
+/** Directories of the home that may be links to other disks. */
+const BELOW_HOME = ['.', 'storage', 'logs', 'crash'] as const;
+
+/** Whatever is in the home belongs to the store: a file put there could take the place of it or of a document. */
+function refuseInside(home: string, path: string): void {
+  // The name itself is not followed for the first one: `finish` replaces a link, not what it points to.
+  const places = [join(realPath(dirname(path)), basename(path)), realPath(path)];
+  for (const name of BELOW_HOME) {
+    const root = realPath(join(home, name));
+    if (!places.some((place) => isInside(root, place))) continue;
+    throw new TvdbError('E003', {
+      message: `--output must not be inside the home directory of tvdb, as ${path} is`,
+      why: `the store is in ${home}, and a file written there could replace it`,
+      fix: 'Write to another directory.',
+      facts: { flag: '--output', value: path, home },
+    });
+  }
+}
+
+/** Without links, in the letter case of the disk; of a path that is not there, as far as it is. */
+function realPath(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), basename(path));
+  }
+}
+
+function isInside(root: string, path: string): boolean {
+  const way = relative(root, path);
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 async function closed(stream: WriteStream, path: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** From a command line to a plan: which command, with which flags, under which configuration. */
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { asTvdbError, TvdbError } from '../base/errors.ts';
 import type { Config } from '../config/load.ts';
 import type { CommandDefinition, GlobalFlags } from './command.ts';
@@ -27,13 +27,17 @@ export async function makePlan(argv: readonly string[], io: Io, product: Product
     globals: guessGlobals(argv),
     command: undefined,
     raw: { args: {}, options: {} },
-    cwd: io.cwd,
+    cwd: '',
     config: undefined,
     error: undefined,
   };
   try {
     const selection = parseCommandLine(argv, product.commands);
-    if (selection.kind === 'version') return 'version';
+    if (selection.kind === 'version') {
+      // commander stops at the flag, so what follows it was not read.
+      const shown = guessGlobals(argv);
+      return shown.json ? { ...plan, globals: shown, command: named('version', product) } : 'version';
+    }
     const { globals } = selection;
     if (selection.kind === 'help') {
       const topic = selection.path === '' ? [] : selection.path.split(' ');
@@ -41,11 +45,13 @@ export async function makePlan(argv: readonly string[], io: Io, product: Product
       return { ...plan, globals, command: named('help', product), raw: { args: { topic }, options } };
     }
     const { command, raw } = selection;
-    plan = { ...plan, globals, command, raw, cwd: workingDirectory(io.cwd, globals.cwd) };
+    plan = { ...plan, globals, command, raw };
+    plan = { ...plan, cwd: workingDirectory(io, command, globals.cwd) };
     // Values are checked before the configuration is read: a typo is the better thing to hear about.
     readInput(command, raw, { argv, now: io.clock.now(), timezone: () => 'UTC' });
     if (command.needs === 'nothing') return plan;
-    const config = await product.loadConfig({
+    const load = command.badConfig === 'shown' ? product.inspectConfig : product.loadConfig;
+    const config = await load({
       flags: settingFlags(command, raw),
       env: { ...io.env },
       cwd: plan.cwd,
@@ -68,9 +74,10 @@ function named(name: string, product: Product): CommandDefinition | undefined {
   return product.commands.find((command) => command.name === name);
 }
 
-function workingDirectory(base: string, flag: string | undefined): string {
-  if (flag === undefined) return base;
-  const directory = resolve(base, flag);
+/** Not asked of the system where nothing depends on it: help and completion work in a directory that was deleted. */
+function workingDirectory(io: Io, { needs }: CommandDefinition, flag: string | undefined): string {
+  if (flag === undefined) return needs === 'nothing' ? '' : io.cwd;
+  const directory = isAbsolute(flag) ? resolve(flag) : resolve(io.cwd, flag);
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return directory;
   throw new TvdbError('E003', {
     message: `--cwd must be a directory, not "${flag}"`,

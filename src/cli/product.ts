@@ -7,6 +7,8 @@ import { COMMANDS } from './commands/index.ts';
 export interface Product {
   readonly commands: readonly CommandDefinition[];
   loadConfig(options: LoadOptions): Promise<Config>;
+  /** The same for commands that show what is wrong with it: never throws for a bad setting or file. */
+  inspectConfig(options: LoadOptions): Promise<Config>;
   openWorld(config: Config, deps: WorldDeps): Promise<World>;
   /** Ids of the local store that begin with `prefix`, for completion. Must not create a store. */
   completeIds(prefix: string, config: Config): Promise<readonly IdSuggestion[]>;
@@ -16,6 +18,7 @@ export interface Product {
 export const PRODUCT: Product = {
   commands: COMMANDS,
   loadConfig: async (options) => (await import('../config/load.ts')).loadConfig(options),
+  inspectConfig: async (options) => (await import('../config/load.ts')).inspectConfig(options),
   openWorld: async (config, deps) => (await import('../world.ts')).openWorld(config, deps),
   completeIds: async (prefix, config) => (await import('./complete-ids.ts')).completeIds(prefix, config),
 };

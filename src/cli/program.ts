@@ -60,12 +60,14 @@ class Parser extends Command {
     throw new Asked({ kind: 'help', path: this.path, bare: true });
   }
 
-  unknownOption(typed: string): never {
+  unknownOption(rest: string): never {
+    // Of short flags in one word commander names only what is left of the word: of `-n.pdf`, where -n is a flag, `-.pdf`.
+    const typed = this.argv.includes(rest) ? rest : (this.argv.find((word) => isCluster(word, rest)) ?? rest);
     const flag = typed.split('=')[0] ?? typed;
     const guess = closest(flag, visibleFlags(this));
+    if (guess === undefined && /[./]/.test(flag) && this.registeredArguments.length > 0) throw this.fileLikeFlag(typed);
     const early = this.path === '' && guess === undefined;
     throw this.misuse(
-      'E001',
       `Unknown flag ${flag}.`,
       flag,
       guess,
@@ -104,22 +106,27 @@ class Parser extends Command {
     });
   }
 
+  /** A file whose name begins with a dash. */
+  private fileLikeFlag(typed: string): TvdbError {
+    return new TvdbError('E001', {
+      message: `Unknown flag ${typed}.`,
+      why: 'a word that begins with a dash is read as flags',
+      fix: `If it is a file, write ./${typed}, or put -- before it.`,
+      commands: [corrected(this.argv, typed, `./${typed}`)],
+      facts: { command: this.path, value: typed, suggestion: `./${typed}` },
+    });
+  }
+
   private unknownWord(noun: string, word: string): TvdbError {
     const names = this.createHelp()
       .visibleCommands(this)
       .map((command) => command.name());
-    return this.misuse('E001', `Unknown ${noun} "${word}".`, word, closest(word, names), undefined);
+    return this.misuse(`Unknown ${noun} "${word}".`, word, closest(word, names));
   }
 
-  private misuse(
-    code: 'E001',
-    what: string,
-    wrong: string,
-    guess: string | undefined,
-    why: string | undefined,
-  ): TvdbError {
+  private misuse(what: string, wrong: string, guess: string | undefined, why?: string): TvdbError {
     const shown = wrong.startsWith('-') ? guess : `"${guess}"`;
-    return new TvdbError(code, {
+    return new TvdbError('E001', {
       message: guess === undefined ? what : `${what} Did you mean ${shown}?`,
       ...(why !== undefined && { why }),
       fix: guess === undefined ? `See \`${['tvdb', this.path, '--help'].filter(Boolean).join(' ')}\`.` : '',
@@ -127,6 +134,11 @@ class Parser extends Command {
       facts: { command: this.path, value: wrong, ...(guess !== undefined && { suggestion: guess }) },
     });
   }
+}
+
+/** Whether `word` is several short flags of which `rest`, with a dash of its own, is the end. */
+function isCluster(word: string, rest: string): boolean {
+  return /^-[^-]/.test(word) && rest.length > 1 && word.endsWith(rest.slice(1));
 }
 
 function visibleFlags(command: Command): string[] {

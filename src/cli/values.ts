@@ -119,7 +119,7 @@ function offsetAt(at: number, timezone: string): number {
 function readChoice(choices: readonly string[], text: string, { where }: ValueContext): string {
   if (choices.includes(text)) return text;
   const guess = closest(text, choices);
-  const noun = where.replace(/^--|[<>]/g, '');
+  const noun = where.replace(/[<>]/g, '');
   throw new TvdbError('E005', {
     message: `Unknown ${noun} "${text}".${guess === undefined ? '' : ` Did you mean "${guess}"?`}`,
     why: `${where} takes ${choices.join(', ')}`,

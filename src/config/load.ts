@@ -25,6 +25,17 @@ export interface Config {
   readonly preferencesFile: string;
   /** Values of all secret settings that are set, for the scrubber. */
   readonly secrets: readonly string[];
+  /** What is wrong; empty in what `loadConfig` returns. A setting with a problem has its default as value. */
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** A file that cannot be read, or a setting that is not valid. */
+export interface ConfigProblem {
+  readonly error: TvdbError;
+  /** `undefined` for a file. */
+  readonly setting: VariableName | undefined;
+  /** The text that is not valid; `undefined` for a file, and where a value is only wrong beside another one. */
+  readonly text: string | undefined;
 }
 
 export interface LoadOptions {
@@ -43,15 +54,38 @@ const ENV_FILES = ['.env.tvdb001', '.env'] as const;
 
 /**
  * Loads the configuration. Precedence: flags > environment > `.env.tvdb001`, then `.env` (or `--env-file`) in the
- * working directory > user preferences > defaults. An empty value counts as unset. Throws E103 naming the setting and
- * its source when a value is not valid; never prints a secret.
+ * working directory > user preferences > defaults. An empty value counts as unset. Throws E108 for a file that cannot be
+ * read, E103 naming the setting and its source when a value is not valid (E003 for a flag); never prints a secret.
  */
 export function loadConfig(options: LoadOptions): Config {
+  const config = inspectConfig(options);
+  const [first] = config.problems;
+  if (first !== undefined) throw first.error;
+  return config;
+}
+
+/** The same without throwing: for commands that show what is wrong. Files that cannot be read count as empty. */
+export function inspectConfig(options: LoadOptions): Config {
   const { flags = {}, env, cwd } = options;
-  const files = readEnvFiles(cwd, options.envFile);
+  const problems: ConfigProblem[] = [];
+  const orEmpty = <T>(read: () => T, empty: T): T => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof TvdbError)) throw error;
+      problems.push({ error, setting: undefined, text: undefined });
+      return empty;
+    }
+  };
+  const files = envFilePaths(cwd, options.envFile).flatMap((path) =>
+    orEmpty(() => readEnvFile(path, options.envFile !== undefined), []),
+  );
   const directory = preferencesDirectory(env);
   const preferencesFile = options.preferencesFile ?? join(directory, 'config.json');
-  const preferences = readPreferences(preferencesFile);
+  const preferences = orEmpty(
+    () => readPreferences(preferencesFile, { mustExist: options.preferencesFile !== undefined }),
+    {},
+  );
 
   const settings: Partial<Record<VariableName, unknown>> = {};
   const sources = {} as Record<VariableName, Config['sources'][VariableName]>;
@@ -66,14 +100,14 @@ export function loadConfig(options: LoadOptions): Config {
     ];
     const given = candidates.filter((one): one is { source: Source; text: string } => (one.text ?? '') !== '');
     const [winner, ...rest] = given;
-    settings[name] = winner === undefined ? undefined : parse(name, winner);
+    settings[name] = winner === undefined ? undefined : parse(name, winner, problems);
     sources[name] = {
       source: winner?.source ?? { kind: 'default' },
       shadowed: rest.filter(({ source }) => source.kind !== 'default'),
     };
   }
   const values = settings as unknown as Settings;
-  checkTogether(values);
+  checkTogether(values, problems);
   return Object.freeze({
     settings: Object.freeze(values),
     sources,
@@ -84,23 +118,32 @@ export function loadConfig(options: LoadOptions): Config {
       const value = values[name];
       return typeof value === 'string' ? [value] : [];
     }),
+    problems,
   });
 }
 
-function parse(name: VariableName, { source, text }: { source: Source; text: string }): unknown {
+/** The value; what is not valid becomes a problem and counts as its default. */
+function parse(
+  name: VariableName,
+  { source, text }: { source: Source; text: string },
+  problems: ConfigProblem[],
+): unknown {
+  const variable = VARIABLES[name];
   try {
-    return VARIABLES[name].parse(text);
+    return variable.parse(text);
   } catch (error) {
-    const shown = 'secret' in VARIABLES[name] && VARIABLES[name].secret ? '' : `, not "${text}"`;
+    const shown = 'secret' in variable && variable.secret ? '' : `, not "${text}"`;
     const problem = error instanceof Error ? error.message : 'is not valid';
-    if (source.kind === 'flag') {
-      throw new TvdbError('E003', { message: `${source.name} ${problem}${shown}`, facts: { flag: source.name } });
-    }
-    throw new TvdbError('E103', {
-      message: `${name} ${problem}${shown}`,
-      why: `it is set in ${sourceText(source)}`,
-      facts: { setting: name },
-    });
+    const wrong =
+      source.kind === 'flag'
+        ? new TvdbError('E003', { message: `${source.name} ${problem}${shown}`, facts: { flag: source.name } })
+        : new TvdbError('E103', {
+            message: `${name} ${problem}${shown}`,
+            why: `it is set in ${sourceText(source)}`,
+            facts: { setting: name },
+          });
+    problems.push({ error: wrong, setting: name, text });
+    return variable.default === undefined ? undefined : variable.parse(variable.default);
   }
 }
 
@@ -112,33 +155,57 @@ export function sourceText(source: Source): string {
   return source.path;
 }
 
+interface Rule {
+  /** The first one is named in the message. */
+  readonly names: readonly [VariableName, VariableName];
+  readonly holds: (settings: Settings) => boolean;
+  readonly message: string;
+  readonly why?: string;
+}
+
 /** Rules that hold between settings. */
-function checkTogether(settings: Settings): void {
-  if (settings.CHUNK_TARGET_TOKENS > settings.CHUNK_MAX_TOKENS) {
-    throw new TvdbError('E103', { message: 'CHUNK_TARGET_TOKENS must not be more than CHUNK_MAX_TOKENS' });
-  }
-  if (settings.CHUNK_OVERLAP_TOKENS * 2 > settings.CHUNK_TARGET_TOKENS) {
-    throw new TvdbError('E103', { message: 'CHUNK_OVERLAP_TOKENS must not be more than half of CHUNK_TARGET_TOKENS' });
-  }
-  if (settings.LEASE_DURATION < settings.HEARTBEAT_INTERVAL * 3) {
-    throw new TvdbError('E103', {
-      message: 'LEASE_DURATION must be at least three times HEARTBEAT_INTERVAL',
-      why: 'a lease that can end between two signs of life is taken over from a living worker',
-    });
+const RULES: readonly Rule[] = [
+  {
+    names: ['CHUNK_TARGET_TOKENS', 'CHUNK_MAX_TOKENS'],
+    holds: (settings) => settings.CHUNK_TARGET_TOKENS <= settings.CHUNK_MAX_TOKENS,
+    message: 'CHUNK_TARGET_TOKENS must not be more than CHUNK_MAX_TOKENS',
+  },
+  {
+    names: ['CHUNK_OVERLAP_TOKENS', 'CHUNK_TARGET_TOKENS'],
+    holds: (settings) => settings.CHUNK_OVERLAP_TOKENS * 2 <= settings.CHUNK_TARGET_TOKENS,
+    message: 'CHUNK_OVERLAP_TOKENS must not be more than half of CHUNK_TARGET_TOKENS',
+  },
+  {
+    names: ['LEASE_DURATION', 'HEARTBEAT_INTERVAL'],
+    holds: (settings) => settings.LEASE_DURATION >= settings.HEARTBEAT_INTERVAL * 3,
+    message: 'LEASE_DURATION must be at least three times HEARTBEAT_INTERVAL',
+    why: 'a lease that can end between two signs of life is taken over from a living worker',
+  },
+];
+
+/** A rule is not asked about a setting that is wrong by itself: its default may break it. */
+function checkTogether(settings: Settings, problems: ConfigProblem[]): void {
+  const wrong = new Set(problems.map(({ setting }) => setting));
+  for (const { names, holds, message, why } of RULES) {
+    if (names.some((name) => wrong.has(name)) || holds(settings)) continue;
+    const error = new TvdbError('E103', { message, ...(why !== undefined && { why }), facts: { setting: names[0] } });
+    problems.push({ error, setting: names[0], text: undefined });
   }
 }
 
-function readEnvFiles(cwd: string, explicit: string | undefined) {
-  const paths = explicit === undefined ? ENV_FILES.map((name) => join(cwd, name)) : [resolve(cwd, explicit)];
-  return paths.flatMap((path) => {
-    try {
-      return [{ path, values: parseEnv(readFileSync(path, 'utf8')) as Record<string, string | undefined> }];
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (explicit === undefined && (code === 'ENOENT' || code === 'EISDIR')) return [];
-      throw new TvdbError('E108', { message: `The environment file ${path} cannot be read`, cause: error });
-    }
-  });
+function envFilePaths(cwd: string, explicit: string | undefined): string[] {
+  return explicit === undefined ? ENV_FILES.map((name) => join(cwd, name)) : [resolve(cwd, explicit)];
+}
+
+/** No file where one may be missing; throws E108 where one cannot be read. */
+function readEnvFile(path: string, mustExist: boolean) {
+  try {
+    return [{ path, values: parseEnv(readFileSync(path, 'utf8')) as Record<string, string | undefined> }];
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (!mustExist && (code === 'ENOENT' || code === 'EISDIR')) return [];
+    throw new TvdbError('E108', { message: `The environment file ${path} cannot be read`, cause: error });
+  }
 }
 
 function homeDirectory(setting: string | undefined, env: Record<string, string | undefined>, cwd: string): string {

@@ -17,14 +17,22 @@ export function preferencesDirectory(env: Env): string {
   return join(base !== undefined && isAbsolute(base) ? base : join(env.HOME ?? homedir(), '.config'), 'tvdb');
 }
 
-/** The saved settings by variable name; empty when nothing was saved. Throws E108 on a broken file. */
-export function readPreferences(file: string): Record<string, string> {
+/**
+ * The saved settings by variable name; empty when nothing was saved. Throws E108 on a broken file, and on a missing one
+ * that must exist because the user named it.
+ */
+export function readPreferences(file: string, { mustExist = false } = {}): Record<string, string> {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new TvdbError('E108', { message: `The configuration file ${file} cannot be read`, cause: error });
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if (missing && !mustExist) return {};
+    throw new TvdbError('E108', {
+      message: missing ? `There is no configuration file ${file}` : `The configuration file ${file} cannot be read`,
+      ...(missing && { why: 'it was named with --config', fix: 'Name a file that exists, or leave --config out.' }),
+      cause: error,
+    });
   }
   let parsed: unknown;
   try {

@@ -1,4 +1,6 @@
 /** Takes in many documents at once: each is read and checked, refused ones do not stop the others, equal ones are found. */
+import { setMaxListeners } from 'node:events';
+import { stat, statfs } from 'node:fs/promises';
 import { asTvdbError, TvdbError } from '../base/errors.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { documentBySha } from '../store/documents.ts';
@@ -12,7 +14,9 @@ export type Taken =
   /** The same bytes as an earlier source, given by its index; its own copy is gone again. */
   | { readonly state: 'repeat'; readonly of: number }
   | { readonly state: 'refused'; readonly error: TvdbError }
-  /** Not looked at, because another was refused and that was to end it. */
+  /** Checked and found good, but its copy is gone again because the intake was stopped. */
+  | { readonly state: 'dropped' }
+  /** Not looked at, because another was refused and that was to end it, or because the intake was stopped. */
   | { readonly state: 'untried' };
 
 export interface IntakeOptions {
@@ -22,14 +26,22 @@ export interface IntakeOptions {
   failFast: boolean;
   /** Told after each document. */
   onTaken?: (done: number) => void;
+  /** Bytes that are free where documents are stored, `null` when unknown. Asked once, before anything is copied. */
+  freeBytes?: () => Promise<number | null>;
 }
+
+/** Room that a document takes: its bytes, its markdown, and its chunks, vectors and their index in the store. */
+const ROOM_PER_BYTE = 3;
+/** Room for the log of the store and for what other commands write meanwhile. */
+const ROOM_APART = 50_000_000;
 
 /** A source, or what is wrong with it already. */
 export type IntakeSource = UploadSource | { kind: 'refused'; error: TvdbError };
 
 /**
- * Stages every source, in any order, and returns what became of each, in the order of the sources. Throws the reason of
- * `signal`, and whatever is no fault of a document (a full disk); no staged file is left behind then.
+ * Stages every source, in any order, and returns what became of each, in the order of the sources. Once `signal` aborts,
+ * nothing more is looked at and no document is `ready`. Throws whatever is no fault of a document (a full disk, E503
+ * before the first copy when the room is foreseeably too small). No staged file is left behind in either case.
  */
 export async function takeIn(
   deps: UploadDeps,
@@ -40,6 +52,9 @@ export async function takeIn(
   const taken: Taken[] = sources.map(() => ({ state: 'untried' }));
   const failure = new AbortController();
   const both = AbortSignal.any([signal, failure.signal]);
+  // Every document in hand listens, here and in the pool; Node would warn of a leak at the eleventh.
+  setMaxListeners(0, failure.signal, both);
+  if (options.freeBytes !== undefined) await checkRoom(deps, sources, options.freeBytes);
   let next = 0;
   let done = 0;
   let refused = false;
@@ -48,6 +63,7 @@ export async function takeIn(
       const index = next;
       next += 1;
       const one = await takeOne(deps, sources[index] as IntakeSource, both);
+      if (one === null) return;
       taken[index] = one;
       refused ||= one.state === 'refused';
       done += 1;
@@ -60,9 +76,58 @@ export async function takeIn(
   await Promise.all(hands);
   if (both.aborted) {
     await discardAll(taken);
-    throw both.reason;
+    if (failure.signal.aborted) throw failure.signal.reason;
+    return taken.map((one) => (one.state === 'ready' ? { state: 'dropped' } : one));
   }
   return findRepeats(taken);
+}
+
+/** Bytes that an ordinary process may still write to the file system of `path`; `null` when the system does not say. */
+export async function freeBytesAt(path: string): Promise<number | null> {
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
+}
+
+/** Throws E503 when the files that will be copied need more room than there is. Streams have no size yet. */
+async function checkRoom(
+  { settings }: UploadDeps,
+  sources: readonly IntakeSource[],
+  freeBytes: () => Promise<number | null>,
+): Promise<void> {
+  let bytes = 0;
+  for (const source of sources) {
+    const size = source.kind === 'file' ? await sizeOf(source.path) : 0;
+    // Larger ones are refused before a byte of them is copied.
+    if (size <= settings.MAX_FILE_MB * 1_000_000) bytes += size;
+  }
+  if (bytes === 0) return;
+  const needed = bytes * ROOM_PER_BYTE + ROOM_APART;
+  const free = await freeBytes();
+  if (free === null || needed <= free) return;
+  throw new TvdbError('E503', {
+    message: 'The disk has too little room for these documents; nothing was copied or accepted',
+    why: `${megabytes(bytes)} of documents need about ${megabytes(needed)}, and ${megabytes(free)} are free`,
+    fix: 'Free space, upload fewer documents at a time, or set TVDB_HOME to a larger disk.',
+    retry: { kind: 'later' },
+    chargedNanoUsd: 0,
+    facts: { bytes, needed_bytes: needed, free_bytes: free },
+  });
+}
+
+/** Bytes of a regular file. What cannot be looked at, or is none, is refused with its own code when it is taken. */
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    (file) => (file.isFile() ? file.size : 0),
+    () => 0,
+  );
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Drops what was staged and will not be accepted. */
@@ -70,14 +135,15 @@ export async function discardAll(taken: readonly Taken[]): Promise<void> {
   await Promise.all(taken.map((one) => (one.state === 'ready' ? discardDocument(one.document) : undefined)));
 }
 
-async function takeOne(deps: UploadDeps, source: IntakeSource, signal: AbortSignal): Promise<Taken> {
+/** `null` when it was stopped in the middle. */
+async function takeOne(deps: UploadDeps, source: IntakeSource, signal: AbortSignal): Promise<Taken | null> {
   if (source.kind === 'refused') return { state: 'refused', error: source.error };
   const started = deps.clock.monotonic();
   try {
     const document = await stageDocument(deps, source, signal);
     return { state: 'ready', document, ms: deps.clock.monotonic() - started };
   } catch (thrown) {
-    signal.throwIfAborted();
+    if (signal.aborted) return null;
     const code = (thrown as NodeJS.ErrnoException).code;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new TvdbError('E503', {

@@ -1,4 +1,5 @@
 /** One invocation that drives jobs: its row in the store, and the loop with everything that may end it early. */
+import { setMaxListeners } from 'node:events';
 import { asTvdbError } from '../base/errors.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
 import { endRun, startRun } from '../store/runs.ts';
@@ -51,6 +52,12 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
   const early = new AbortController();
   const cut = new AbortController();
   const over = new AbortController();
+  const signals = {
+    stopping: AbortSignal.any([options.signals.stopping, early.signal]),
+    abort: AbortSignal.any([options.signals.abort, cut.signal]),
+  };
+  // Every job in flight listens; Node would warn of a leak at the eleventh.
+  setMaxListeners(0, signals.stopping, signals.abort);
   let endedBy: DriveSummary['endedBy'] | undefined;
   const stop = (why: DriveSummary['endedBy']) => {
     endedBy ??= why;
@@ -79,10 +86,7 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
         if (idleMs !== undefined && clock.monotonic() - idleSince >= idleMs) stop('idle');
         onIdle?.(left);
       },
-      signals: {
-        stopping: AbortSignal.any([options.signals.stopping, early.signal]),
-        abort: AbortSignal.any([options.signals.abort, cut.signal]),
-      },
+      signals,
     });
     const byUser = options.signals.stopping.aborted || options.signals.abort.aborted;
     const limited = options.limit !== undefined && summary.claims >= options.limit;

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { TvdbError } from '../base/errors.ts';
 import type { Ids } from '../base/ids.ts';
 import { cleanText } from '../domain/clean-text.ts';
-import type { ServiceMode } from '../domain/service-mode.ts';
+import type { Route, ServiceMode } from '../domain/service-mode.ts';
 import { checkVector } from '../domain/vector.ts';
 import { type SearchHit, searchSpace } from '../search/query.ts';
 import { listSpaces, type SpaceSize } from '../search/vector-index.ts';
@@ -36,6 +36,8 @@ export interface FoundChunks {
   /** As it was embedded. */
   query: string;
   space: string;
+  /** Who embedded the query, and why. */
+  route: Route;
   /** Best first by words and vectors together, none below the least score. */
   hits: SearchHit[];
   rankedBy: 'hybrid' | 'vector';
@@ -70,7 +72,7 @@ export async function searchDocuments(
       fix: 'Search for a sentence or two.',
     });
   }
-  const service = await serviceFor(deps, request);
+  const { service, route } = await serviceFor(deps, request);
   const { name, dimensions } = service.space;
   const id = ids.uuid();
   // A query belongs to no job; the id serves as the reference sent along with it.
@@ -101,23 +103,31 @@ export async function searchDocuments(
     ...answer,
     query,
     space: name,
+    route,
     tokens: tokensBilled,
     costNanoUsd: service.origin === 'mock' ? 0 : null,
     ms: Math.round(clock.monotonic() - started),
   };
 }
 
-/** The service that speaks the wanted space. */
-async function serviceFor(deps: SearchDeps, { mode, space }: SearchRequest): Promise<EmbedService> {
+/** The service that speaks the wanted space; naming a space is no fallback, whoever speaks it. */
+async function serviceFor(
+  deps: SearchDeps,
+  { mode, space }: SearchRequest,
+): Promise<{ service: EmbedService; route: Route }> {
   const { router, store } = deps;
   if (space === undefined) {
     const decision = router.decide(mode);
-    const { use } = decision.services.openai;
-    if (use === null) router.refuseUnusable(decision);
-    return router.embedService(use ?? 'mock');
+    const route = decision.services.openai;
+    if (route.use === null) router.refuseUnusable(decision);
+    return { service: await router.embedService(route.use ?? 'mock'), route };
   }
+  const named = (service: EmbedService) => ({
+    service,
+    route: { use: service.origin, why: 'override', fallback: false } as const,
+  });
   const mock = await router.embedService('mock');
-  if (mock.space.name === space) return mock;
+  if (mock.space.name === space) return named(mock);
   const known = await listSpaces(store.db);
   if (!known.some(({ name }) => name === space)) throw unknownSpace(space, known, mock.space.name);
   const decision = router.decide('real');
@@ -126,7 +136,7 @@ async function serviceFor(deps: SearchDeps, { mode, space }: SearchRequest): Pro
     services: { ...decision.services, llamaparse: { use: 'mock', why: 'override', fallback: false } },
   });
   const real = await router.embedService('real');
-  if (real.space.name === space) return real;
+  if (real.space.name === space) return named(real);
   throw new TvdbError('E504', {
     message: `No service of this version embeds queries in space "${space}"`,
     why: `its chunks are in the store; searchable are ${mock.space.name} and ${real.space.name}`,

@@ -79,8 +79,10 @@ async function attempt(job: JobRow, status: ActiveStatus, context: StageContext)
   try {
     return await STAGES[status](job, context);
   } catch (error) {
-    if (error instanceof LostLeaseError || isStoreFailure(error)) throw error;
+    if (error instanceof LostLeaseError) throw error;
+    // Before the store is looked at: a failed heartbeat aborts with the store's error, and the job can still be given back.
     if (context.abort.aborted) return { kind: 'yield' };
+    if (isStoreFailure(error)) throw error;
     return afterFailure(job, asTvdbError(error), context);
   }
 }

@@ -8,8 +8,6 @@ import { lstat, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onDisk, unusable } from './storage-error.ts';
 
-export type Directories = ReturnType<typeof storageDirectories>;
-
 /** The directories under `home`; `home` itself may be a link, it is the user's choice. */
 export function storageDirectories(home: string) {
   const durable = new Set<string>();
@@ -20,7 +18,7 @@ export function storageDirectories(home: string) {
      * Throws E104 naming the first level that is a link or no directory, E503 when there is no room.
      */
     async make(...levels: string[]): Promise<string> {
-      await onDisk(home, () => mkdir(home, { recursive: true, mode: 0o700 }));
+      await onDisk(home, () => makeDirectory(home));
       let path = home;
       for (const level of levels) {
         const parent = path;
@@ -55,17 +53,19 @@ export async function syncDirectory(path: string): Promise<void> {
 async function makeLevel(path: string, parent: string, durable: Set<string>): Promise<void> {
   if (!(await isRealDirectory(path))) {
     durable.delete(path);
-    try {
-      await mkdir(path, { mode: 0o700 });
-    } catch (error) {
-      // Somebody else was first; whether it is a directory is seen next.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      await isRealDirectory(path);
-    }
+    await makeDirectory(path);
+    // Somebody else may have been first, and made something else.
+    await isRealDirectory(path);
   }
   if (durable.has(path)) return;
   await syncDirectory(parent);
   durable.add(path);
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
 }
 
 /** `false` when nothing is there. Throws E104 when something else is. */

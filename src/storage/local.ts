@@ -6,7 +6,7 @@
  * directory (without the last one a power cut can undo the rename).
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, readlinkSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { storageDirectories, syncDirectory } from './directories.ts';
@@ -50,7 +50,7 @@ export type Storage = ReturnType<typeof openStorage>;
 export function openStorage(home: string, owner?: ProcessIdentity) {
   const root = join(home, 'storage');
   const directories = storageDirectories(home);
-  const me = owner === undefined ? null : tempOwner(owner, processNamespace());
+  const me = owner === undefined ? null : tempOwner(owner);
 
   const keyOf = (uri: string): StorageKey => {
     const key = parseStorageUri(uri);
@@ -167,7 +167,7 @@ export function openStorage(home: string, owner?: ProcessIdentity) {
 
     /**
      * Removes the temp files of processes that are certainly dead, and returns their paths. `isRunning` is asked only
-     * about processes of this host, boot and process namespace; files of others wait until they are `abandoned`.
+     * about processes of this host and this boot; files of others wait until they are `abandoned`.
      * Without an `owner` nothing can be compared, and nothing is removed.
      */
     async sweepIncoming(isRunning: (owner: TempOwner) => boolean): Promise<string[]> {
@@ -183,13 +183,4 @@ export function openStorage(home: string, owner?: ProcessIdentity) {
 /** Removes a temp file after a failure, which stays the one to be told of: what cannot be removed is swept up later. */
 async function discardTemp(path: string): Promise<void> {
   await rm(path, { force: true }).catch(() => {});
-}
-
-/** Containers may share a host name and a directory, but their process ids differ. Empty where there are none (no /proc). */
-function processNamespace(): string {
-  try {
-    return readlinkSync('/proc/self/ns/pid');
-  } catch {
-    return '';
-  }
 }

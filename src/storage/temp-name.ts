@@ -3,6 +3,7 @@ import { sha256 } from '../base/hash.ts';
 
 /** A process, in terms that a reused process id cannot fake. */
 export interface ProcessIdentity {
+  /** Where the process id is valid: another container, even under the same host name, must say something else. */
   host: string;
   /** Empty where the system tells none. */
   boot_id: string;
@@ -13,7 +14,7 @@ export interface ProcessIdentity {
 
 /** What a name tells of its process. */
 export interface TempOwner {
-  /** Digest of the host and the process namespace: process ids mean nothing elsewhere (another container, say). */
+  /** Digest of the host. */
   place: string;
   /** Digest of the boot. */
   boot: string;
@@ -23,9 +24,9 @@ export interface TempOwner {
 
 const OWNED = /^([0-9a-f]{8})-([0-9a-f]{8})-([1-9]\d{0,9})-(\d{0,20})-./;
 
-/** The owner as names carry it; `namespace` tells apart processes that share a host but not their process ids. */
-export function tempOwner({ host, boot_id, pid, pid_started }: ProcessIdentity, namespace: string): TempOwner {
-  return { place: digest(`${host}\n${namespace}`), boot: digest(boot_id), pid, pid_started };
+/** The owner as names carry it. */
+export function tempOwner({ host, boot_id, pid, pid_started }: ProcessIdentity): TempOwner {
+  return { place: digest(host), boot: digest(boot_id), pid, pid_started };
 }
 
 /** `<place>-<boot>-<pid>-<start>-<id>` */
@@ -34,7 +35,7 @@ export function tempName({ place, boot, pid, pid_started }: TempOwner, id: strin
 }
 
 /** The owner that a name carries; `null` when it carries none (a bare id). */
-export function ownerOf(name: string): TempOwner | null {
+function ownerOf(name: string): TempOwner | null {
   const [, place, boot, pid, started] = OWNED.exec(name) ?? [];
   if (place === undefined || boot === undefined || pid === undefined || started === undefined) return null;
   return { place, boot, pid: Number(pid), pid_started: started };

@@ -18,15 +18,15 @@ describe('misspelt words get one suggestion and exit 2', () => {
     [['status', '--jsno'], 'Unknown flag --jsno. Did you mean --json?', 'tvdb status --json'],
     [
       ['upload', 'my file.pdf', '--mode', 'hybird'],
-      'Unknown mode "hybird". Did you mean "hybrid"?',
+      'Unknown --mode "hybird". Did you mean "hybrid"?',
       "tvdb upload 'my file.pdf' --mode hybrid",
     ],
     [
       ['upload', 'a.pdf', '--mode=hybird'],
-      'Unknown mode "hybird". Did you mean "hybrid"?',
+      'Unknown --mode "hybird". Did you mean "hybrid"?',
       'tvdb upload a.pdf --mode=hybrid',
     ],
-    [['status', '--color', 'alwasy'], 'Unknown color "alwasy". Did you mean "always"?', ''],
+    [['status', '--color', 'alwasy'], 'Unknown --color "alwasy". Did you mean "always"?', ''],
     [['help', 'uplod'], 'There is no help for "uplod". Did you mean "upload"?', 'tvdb help upload'],
   ])('%j', async (argv, message, fix) => {
     const run = await tvdb(...argv);
@@ -35,6 +35,24 @@ describe('misspelt words get one suggestion and exit 2', () => {
     expect(run.stderr).toContain(message);
     expect(run.stderr).toContain(fix);
     expect(run.stderr.match(/Did you mean/g)).toHaveLength(1);
+  });
+});
+
+describe('a file whose name begins with a dash', () => {
+  it.each([
+    ['-n.pdf', 'tvdb upload ./-n.pdf'],
+    ['-y.pdf', 'tvdb upload ./-y.pdf'],
+    ['-o/a b.pdf', "tvdb upload './-o/a b.pdf'"],
+    ['--n.pdf', 'tvdb upload ./--n.pdf'],
+  ])('is named as it was typed, with a way to say it: %s', async (name, command) => {
+    const run = await tvdb('upload', name, '--json');
+    expect(run.code).toBe(2);
+    expect(run.json.error).toMatchObject({
+      code: 'TVDB-E001',
+      message: `Unknown flag ${name}.`,
+      fix: { text: expect.stringContaining('put -- before it'), commands: [`${command} --json`] },
+    });
+    expect((await tvdb('upload', '--', name)).code).toBe(0);
   });
 });
 
@@ -68,7 +86,7 @@ describe('other usage errors exit 2 with their code', () => {
   it('wraps the error block and names where to read on', async () => {
     const run = await tvdb('upload', 'a', '--mode', 'hybird');
     expect(run.stderr).toMatchInlineSnapshot(`
-      "error  TVDB-E005  Unknown mode "hybird". Did you mean "hybrid"?
+      "error  TVDB-E005  Unknown --mode "hybird". Did you mean "hybrid"?
       why    --mode takes mock, real, hybrid
       fix    tvdb upload a --mode hybrid
       docs   tvdb upload --help

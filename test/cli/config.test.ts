@@ -27,7 +27,7 @@ describe('tvdb config list', () => {
     expect(settings.get('MAX_PAGES')).toMatchObject({ value: '7', source: 'env:MAX_PAGES', shadowed: [] });
     expect(settings.get('SERVICE_MODE')).toMatchObject({ value: 'mock', source: 'default' });
     const piped = await runTvdb(['config', 'list'], { env: { MAX_PAGES: '7' } });
-    expect(piped.stdout.split('\n')).toContain('MAX_PAGES\t7\tenv:MAX_PAGES');
+    expect(piped.stdout.split('\n')).toContain('MAX_PAGES\t7\tenv:MAX_PAGES\t');
     expect(piped.stdout.trimEnd().split('\n')).toHaveLength(Object.keys(VARIABLES).length);
   });
 
@@ -86,10 +86,51 @@ describe('tvdb config list', () => {
   });
 
   it('names the setting and its source when a value is not valid (exit 4)', async () => {
-    const { code, stderr } = await runTvdb(['config', 'list'], { env: { MAX_PAGES: 'many' } });
+    const { code, stdout, stderr } = await runTvdb(['config', 'list'], { env: { MAX_PAGES: 'many' } });
     expect(code).toBe(4);
-    expect(stderr).toContain('MAX_PAGES');
+    expect(stderr).toContain('TVDB-E103');
     expect(stderr).toContain('the environment');
+    expect(stdout).toContain(
+      'MAX_PAGES\tmany\tenv:MAX_PAGES\tMAX_PAGES must be a whole number from 1 to 5000, not "many"\n',
+    );
+  });
+
+  it('lists every setting beside several that are not valid, and a broken file (exit 4)', async () => {
+    const home = tempDirectory();
+    mkdirSync(join(home, 'config', 'tvdb'), { recursive: true });
+    writeFileSync(join(home, 'config', 'tvdb', 'config.json'), '{"SERVICE_MODE": ');
+    const env = { SERVICE_MODE: 'reel', OPENAI_API_KEY: 'short', CHUNK_MAX_TOKENS: '60' };
+    const { code, json, stderr } = await runTvdb(['config', 'list', '--json'], { home, env });
+    expect(code).toBe(4);
+    const settings = settingsOf(json);
+    expect([...settings.keys()]).toEqual(Object.keys(VARIABLES));
+    expect(settings.get('SERVICE_MODE')).toMatchObject({
+      value: 'reel',
+      source: 'env:SERVICE_MODE',
+      error: 'SERVICE_MODE must be one of mock, real, hybrid, not "reel"',
+    });
+    // One that is only wrong beside another.
+    expect(settings.get('CHUNK_TARGET_TOKENS')).toMatchObject({ value: '400', error: expect.stringContaining('more') });
+    expect(settings.get('OPENAI_API_KEY')).toMatchObject({ value: 'set' });
+    expect(settings.get('MAX_PAGES')).toMatchObject({ error: null });
+    expect(json.error.code).toBe('TVDB-E103');
+    expect(json.error.facts.items.map(({ name }: { name: string }) => name)).toEqual([
+      'TVDB-E108',
+      'SERVICE_MODE',
+      'OPENAI_API_KEY',
+      'CHUNK_TARGET_TOKENS',
+    ]);
+    expect(stderr).toContain('not valid JSON');
+    const page = await runTvdb(['config', 'list'], { home, env, tty: true, cols: 100 });
+    expect(page.stdout).toContain('reel');
+    expect(page.stdout + page.stderr + stderr).not.toContain('short');
+  });
+
+  it('says that a file named with --config is not there (E108, exit 4), to every command', async () => {
+    for (const command of [['status'], ['config', 'list'], ['mode', 'mock']]) {
+      const { code, json } = await runTvdb([...command, '--config', '/nonexist', '--json']);
+      expect([command, code, json.error.code]).toEqual([command, 4, 'TVDB-E108']);
+    }
   });
 
   it('fits narrow terminals', async () => {

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CHECK_IDS } from '../../src/pipeline/checks/catalogue.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
+import { thisProcess } from '../../src/store/workers.ts';
 import { type Run, type RunOptions, runTvdb } from '../setup/run-tvdb.ts';
 import { tempDirectory } from '../setup/temp.ts';
 
@@ -138,6 +139,80 @@ describe('tvdb doctor', () => {
     expect(run.json.data.counts.fail).toBe(1);
   });
 
+  it('names damage and lost rights as what they are, with the fix also in a pipe, never as a bug', async () => {
+    const home = tempDirectory();
+    writeFileSync(join(home, 'taken'), '');
+    const plain = await runTvdb(['doctor', 'store'], { home, env: { TVDB_HOME: join(home, 'taken') } });
+    expect(plain.stdout).toMatch(
+      /^store\tfail\t.*\(TVDB-E104\)\tCheck its owner and permissions, or set TVDB_HOME\.\n$/,
+    );
+
+    const damaged = await used();
+    const file = join(dataOf(damaged), 'tvdb.sqlite');
+    const bytes = readFileSync(file);
+    // All but the first pages: the file opens, its tables do not.
+    writeFileSync(file, bytes.fill(0xff, 8192 * 2));
+    const run = await doctor([], damaged);
+    expect(run.code).toBe(1);
+    expect(run.stdout).not.toContain('TVDB-E900');
+    expect(run.stdout).not.toContain('hit a bug');
+    const found = run.json.data.checks.filter(({ status }: CheckJson) => status === 'fail');
+    expect(found.length).toBeGreaterThan(0);
+    for (const one of found) {
+      expect(one.detail).toMatch(/TVDB-E502|damaged/);
+      expect(one.fix.text).toContain('restore a backup');
+    }
+    const piped = await runTvdb(['doctor', 'store', 'quick-check', 'leases'], { home: damaged });
+    expect(piped.stdout).toContain('\tstop all workers and restore a backup of the home directory\n');
+  });
+
+  it('says of a single damaged table that the store is damaged (E502)', async () => {
+    const home = await used();
+    const pages: number[] = [];
+    await onStore(home, async ({ sqlite }) => {
+      for (const name of ['workers', 'upload_jobs', 'documents']) {
+        const row = sqlite.prepare('SELECT rootpage FROM sqlite_schema WHERE name = ?').get(name);
+        pages.push((row as { rootpage: number }).rootpage);
+      }
+    });
+    const file = join(dataOf(home), 'tvdb.sqlite');
+    const bytes = readFileSync(file);
+    for (const page of pages) bytes.fill(0xff, 8192 * (page - 1), 8192 * page);
+    writeFileSync(file, bytes);
+    const run = await doctor([], home);
+    expect(check(run, 'store').status).toBe('ok');
+    for (const id of ['leases', 'raw-files', 'workers']) {
+      expect(check(run, id)).toMatchObject({ status: 'fail', detail: expect.stringContaining('TVDB-E502') });
+    }
+    expect(run.stdout).not.toContain('TVDB-E900');
+  });
+
+  it('does not call a store that was emptied sound, however young its files are', async () => {
+    const home = await used();
+    for (const name of readdirSync(dataOf(home)).filter((one) => one.startsWith('tvdb.sqlite')))
+      truncateSync(join(dataOf(home), name));
+    const found = check(await doctor(['orphan-files'], home), 'orphan-files');
+    expect(found).toMatchObject({ status: 'warn', fix: { text: expect.stringContaining('restore a backup') } });
+    expect(found.detail).toBe('0 of 2 stored files have their document, 2 younger than an hour have none');
+  });
+
+  it.each([
+    ['SERVICE_MODE=reel', { SERVICE_MODE: 'reel' }, '', 'TVDB-E103'],
+    ['a broken preferences file', {}, '{"SERVICE_MODE": ', 'TVDB-E108'],
+  ])('fails its configuration check over %s, and goes on with the others (exit 1)', async (_what, env, saved, code) => {
+    const home = tempDirectory();
+    mkdirSync(join(home, 'config', 'tvdb'), { recursive: true });
+    writeFileSync(join(home, 'config', 'tvdb', 'config.json'), saved === '' ? '{}' : saved, { mode: 0o600 });
+    const run = await doctor(['config', 'env-files', 'keys', 'home', 'store'], home, { env });
+    expect([run.code, run.json.error.code]).toEqual([1, 'TVDB-E110']);
+    expect(check(run, 'config')).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining(code),
+      fix: { commands: ['tvdb config list'] },
+    });
+    expect(run.json.data.counts).toMatchObject({ ok: 4, fail: 1 });
+  });
+
   it('sees rights that are too wide, and takes them away with --fix', async () => {
     const home = await used();
     chmodSync(dataOf(home), 0o755);
@@ -256,7 +331,10 @@ describe('tvdb doctor', () => {
     const raw = storedFile(home, 'raw');
     const stranger = join(raw, '..', '11111111-1111-4111-8111-111111111111.pdf');
     writeFileSync(stranger, 'x', { mode: 0o600 });
-    expect(check(await doctor(['orphan-files'], home), 'orphan-files').status).toBe('ok');
+    expect(check(await doctor(['orphan-files'], home), 'orphan-files')).toMatchObject({
+      status: 'ok',
+      detail: '2 of 3 stored files have their document, 1 younger than an hour have none',
+    });
     utimesSync(stranger, 1, 1);
     expect(check(await doctor(['orphan-files'], home), 'orphan-files')).toMatchObject({ status: 'warn' });
     await onStore(home, (store) => store.write((trx) => trx.deleteFrom('documents').execute()));
@@ -276,7 +354,7 @@ describe('tvdb doctor', () => {
           .insertInto('workers')
           .values({
             worker_id: 'w',
-            host: (await import('node:os')).hostname(),
+            host: thisProcess().host,
             boot_id: 'another boot',
             pid: 1,
             pid_started: '1',

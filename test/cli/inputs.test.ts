@@ -215,3 +215,60 @@ it('stops with the reason of its signal', async () => {
   };
   await expect(findInputs(request, stop.signal)).rejects.toThrow('enough');
 });
+
+// Other systems do not let such a name be made.
+describe.skipIf(process.platform !== 'linux')('names that are not valid UTF-8', () => {
+  /** `caf` and one byte of Latin-1, which no text is. */
+  function odd(root: string, byte: number, rest = '.pdf', content = PDF): string {
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/caf`), Buffer.from([byte]), Buffer.from(rest)]), content);
+    // As Node hands it over from the command line.
+    return `caf\uFFFD${rest}`;
+  }
+  const refusal = (shown: string) => ({
+    kind: 'refused',
+    shown,
+    error: { code: 'E409', message: `${shown} cannot be read`, why: 'its name is not valid UTF-8', fix: 'Rename it.' },
+  });
+
+  it('are refused where a walk meets them, each by its own name, unless they are no documents', async () => {
+    const cwd = tree(['docs/ok.pdf', 'docs/é.pdf']);
+    odd(join(cwd, 'docs'), 0xe9);
+    odd(join(cwd, 'docs'), 0xe8);
+    odd(join(cwd, 'docs'), 0xe9, '.bin');
+    odd(join(cwd, 'docs'), 0xe9, '.txt', 'text');
+    mkdirSync(Buffer.concat([Buffer.from(`${cwd}/docs/sub`), Buffer.from([0xff])]));
+    const { found, skipped } = await find(cwd, ['docs'], { recursive: true });
+    expect(found).toMatchObject([
+      refusal('docs/caf\\xe8.pdf'),
+      refusal('docs/caf\\xe9.bin'),
+      refusal('docs/caf\\xe9.pdf'),
+      { kind: 'file', shown: 'docs/ok.pdf' },
+      refusal('docs/sub\\xff'),
+      { kind: 'file', shown: 'docs/é.pdf' },
+    ]);
+    expect(skipped).toEqual([{ shown: 'docs/caf\\xe9.txt', reason: 'not a PDF' }]);
+  });
+
+  it('are refused when named, matched by a pattern, listed, or in the way to what is named', async () => {
+    const cwd = tree(['ok.pdf', 'cafe.pdf']);
+    const name = odd(cwd, 0xe9);
+    odd(cwd, 0xe8);
+    const both = [refusal('caf\\xe8.pdf'), refusal('caf\\xe9.pdf')];
+    expect((await find(cwd, [name, name])).found).toMatchObject(both);
+    expect((await find(cwd, ['caf*.pdf'])).found).toMatchObject([...both, { kind: 'file', shown: 'cafe.pdf' }]);
+    writeFileSync(join(cwd, 'list'), Buffer.from('ok.pdf\ncaf\xe9.pdf\n', 'latin1'));
+    const listed = await find(cwd, [], { filesFrom: 'list' });
+    expect(listed.found).toMatchObject([...both, { kind: 'file', shown: 'ok.pdf' }]);
+    mkdirSync(Buffer.concat([Buffer.from(`${cwd}/sub`), Buffer.from([0xff])]));
+    expect((await find(cwd, ['sub\uFFFD/deep/x.pdf'])).found).toMatchObject([refusal('sub\\xff')]);
+  });
+
+  it('are no suggestion, and a real replacement character is a name like any other', async () => {
+    const cwd = tree(['caf\uFFFD.pdf']);
+    expect(await names(cwd, ['caf\uFFFD.pdf'])).toEqual(['caf\uFFFD.pdf']);
+    const other = tree(['x.pdf']);
+    odd(other, 0xe9);
+    const error = await failure(find(other, ['cafe.pdf']));
+    expect(error).toMatchObject({ code: 'E004', message: 'There is no file "cafe.pdf".' });
+  });
+});

@@ -131,7 +131,9 @@ describe('tvdb mode', () => {
   });
 
   it('writes only a file called config.json', async () => {
-    const { code, stderr } = await runTvdb(['mode', 'hybrid', '--config', 'mine.json']);
+    const home = tempDirectory();
+    writeFileSync(join(home, 'mine.json'), '{}');
+    const { code, stderr } = await runTvdb(['mode', 'hybrid', '--config', join(home, 'mine.json')], { home });
     expect(code).toBe(2);
     expect(stderr).toContain('config.json');
   });

@@ -40,6 +40,19 @@ describe('a library of two documents', () => {
     letter = await seed(home, ['letter.pdf'], { tags: { team: 'legal' } });
   });
 
+  it('says that hybrid without keys fell back to the mock (W302), labelled in JSON', async () => {
+    const { json, stderr } = await runTvdb(['search', 'benefits', '-m', 'hybrid', '--json'], at());
+    expect(json.data).toMatchObject({
+      mode: 'hybrid',
+      services: { openai: { use: 'mock', why: 'key_missing', fallback: true } },
+    });
+    expect(json.warnings).toMatchObject([{ code: 'TVDB-W302', message: expect.stringContaining('OPENAI_API_KEY') }]);
+    expect(stderr).toContain('TVDB-W302');
+    const asked = await runTvdb(['search', 'benefits', '-m', 'hybrid', '--space', SPACE, '--json'], at());
+    expect([asked.json.data.services.openai.fallback, asked.json.warnings]).toEqual([false, []]);
+    expect((await runTvdb(['search', 'benefits', '--json'], at())).json.warnings).toEqual([]);
+  });
+
   it('finds a passage by its words: score, page, document, headings, text, at no cost', async () => {
     const { json, code } = await runTvdb(
       ['search', 'deductible carry-over of October, November and December', '-k', '3', '--json'],

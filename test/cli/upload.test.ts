@@ -237,7 +237,10 @@ describe('many documents', () => {
   it('--fail-fast accepts nothing once one is refused', async () => {
     const { json } = workplace({ 'a.pdf': letter, 'bad.pdf': hostile('empty.pdf') });
     const answer = await json(['upload', 'a.pdf', 'bad.pdf', '--fail-fast']);
-    expect(answer).toMatchObject({ exit_code: 1, data: { run_id: null, totals: { cancelled: 1, rejected: 1 } } });
+    expect(answer).toMatchObject({
+      exit_code: 1,
+      data: { run_id: null, totals: { not_accepted: 1, cancelled: 0, rejected: 1 } },
+    });
     expect((await json(['status'])).data.jobs).toEqual([]);
   });
 

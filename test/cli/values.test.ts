@@ -78,7 +78,7 @@ describe('values', () => {
   });
 
   it('suggests the choice that was meant, with E005', () => {
-    expect(() => read(['mock', 'real', 'hybrid'], 'hybird')).toThrow('Unknown flag "hybird". Did you mean "hybrid"?');
+    expect(() => read(['mock', 'real', 'hybrid'], 'hybird')).toThrow('Unknown --flag "hybird". Did you mean "hybrid"?');
     expect(code(['mock', 'real'], 'sideways')).toBe('E005');
   });
 

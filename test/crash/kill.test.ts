@@ -2,8 +2,10 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeMany } from '../../fixtures/mutate.mjs';
 import { FAULT_POINTS, type FaultPoint } from '../../src/base/fault.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { audit, incoming, start, tvdb } from './processes.ts';
+import { storedFiles, workDone } from './record.ts';
 
 /** Kills at each point: the 1st, 2nd, … time it is reached. */
 const KILLS = Number(process.env.TVDB_CRASH_KILLS ?? '1');
@@ -15,6 +17,9 @@ async function documents(directory: string): Promise<string[]> {
   await makeMany(join(directory, 'documents'), DOCUMENTS, 42);
   return [join(directory, 'documents')];
 }
+
+/** The default of EMBED_BATCH_SIZE, under which the eight processes work. */
+const EIGHT_BATCH = Number(VARIABLES.EMBED_BATCH_SIZE.default);
 
 const upload = (paths: readonly string[]) => ['upload', ...paths, '--recursive', '--no-input'];
 
@@ -32,19 +37,26 @@ describe('T01 a process killed by SIGKILL', () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  const cases = FAULT_POINTS.flatMap((point) =>
-    Array.from({ length: KILLS }, (_, index) => [point, index + 1] as [FaultPoint, number]),
+  const ofUpload = FAULT_POINTS.filter((point) => !point.startsWith('delete.'));
+  const cases = ofUpload.flatMap((point) =>
+    Array.from({ length: KILLS }, (_, index) => {
+      const id = point.startsWith('finalize.') ? 'T86 ' : '';
+      return [`${id}at ${point} (time ${index + 1})`, point, index + 1] as [string, FaultPoint, number];
+    }),
   );
 
   it.each(cases)(
-    'at %s (time %i) loses no job, doubles nothing, and is made up for by the next run',
-    async (point, nth) => {
+    '%s loses no job, doubles nothing, leaves no file in part, and is made up for by the next run',
+    async (_title, point, nth) => {
       const home = tempDirectory();
       const paths = await documents(home);
       const killed = await tvdb(home, upload(paths), { ...ENV, TVDB_FAULT: `${point}:${nth}` });
       // Every point must be reached at least once in a run of three documents.
       if (nth === 1) expect([point, killed.signal]).toEqual([point, 'SIGKILL']);
       if (killed.signal === null) expect(killed.code).toBe(0);
+      // Nothing points at a missing file, and what there is is whole: the same bytes as in the end.
+      await audit(home);
+      const left = storedFiles(home);
       const after = await tvdb(home, ['run', '--no-input'], ENV);
       expect([after.code, after.err]).toEqual([0, expect.any(String)]);
       const accepted = await audit(home);
@@ -58,6 +70,16 @@ describe('T01 a process killed by SIGKILL', () => {
       expect(end).toMatchObject({ texts: expected.texts, buffered: 0, leased: 0 });
       expect(end.documents).toHaveLength(DOCUMENTS);
       expect(incoming(home).length).toBeLessThanOrEqual(killed.signal === null ? 0 : DOCUMENTS);
+      const complete = (await workDone(home)).filter(({ status }) => status === 'complete');
+      expect(complete.map(({ parses, embeds }) => ({ parses, embeds }))).toEqual(
+        complete.map(({ vectors }) => ({ parses: 1, embeds: vectors })),
+      );
+      // Bytes whose upload was killed before it was accepted stay as an orphan that doctor finds; even they are whole.
+      const files = storedFiles(home);
+      const whole = new Set(end.documents.flatMap((one) => [one.file_sha256, one.parsed_sha256]));
+      expect([...files].filter(([, hash]) => !whole.has(hash))).toEqual([]);
+      expect(files.size).toBe(2 * DOCUMENTS + (point === 'upload.bytes_stored' ? 1 : 0));
+      for (const [path, hash] of left) expect([path, files.get(path)]).toEqual([path, hash]);
     },
   );
 
@@ -75,6 +97,27 @@ describe('T01 a process killed by SIGKILL', () => {
   });
 });
 
+describe('a deletion killed between the store and the files', () => {
+  it('is finished by the same command, and leaves nothing that doctor finds', async () => {
+    const home = tempDirectory();
+    expect((await tvdb(home, upload(await documents(home)), ENV)).code).toBe(0);
+    const [document] = (await audit(home)).documents;
+    const command = ['delete', document?.document_id ?? '', '--yes'];
+    const killed = await tvdb(home, command, { ...ENV, TVDB_FAULT: 'delete.before_files' });
+    expect(killed.signal).toBe('SIGKILL');
+    // The store has forgotten it, its two files are still there.
+    expect((await audit(home)).documents).toHaveLength(DOCUMENTS - 1);
+    expect(storedFiles(home).size).toBe(2 * DOCUMENTS);
+    const again = await tvdb(home, command, ENV);
+    expect([again.code, again.err]).toEqual([0, expect.any(String)]);
+    expect(storedFiles(home).size).toBe(2 * (DOCUMENTS - 1));
+    const doctor = await tvdb(home, ['doctor', '--json'], ENV);
+    const { checks } = JSON.parse(doctor.out).data as { checks: { id: string; status: string }[] };
+    expect([doctor.code, checks.filter(({ status }) => status !== 'ok' && status !== 'skip')]).toEqual([0, []]);
+    await audit(home);
+  });
+});
+
 describe('eight processes on one queue', () => {
   it('work off 200 documents, each once, and show nobody a busy store', async () => {
     const home = tempDirectory();
@@ -88,5 +131,17 @@ describe('eight processes on one queue', () => {
     }
     const end = await audit(home);
     expect(end.jobs.map((job) => job.status)).toEqual(Array.from({ length: 200 }, () => 'complete'));
+    const done = await workDone(home);
+    expect(done).toEqual(
+      done.map(({ vectors }) => ({
+        status: 'complete',
+        intents: 1,
+        parses: 1,
+        embeds: Math.ceil(vectors / EIGHT_BATCH),
+        vectors,
+        reclaimed: 0,
+      })),
+    );
+    expect(Math.min(...done.map(({ vectors }) => vectors))).toBeGreaterThan(0);
   });
 });

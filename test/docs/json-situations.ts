@@ -54,6 +54,7 @@ const ANSWERED = [
   'cancel --all --yes',
   'retry --failed --yes',
   'doctor node home store --offline',
+  'version',
 ];
 const REFUSED = [
   'upload',
@@ -80,6 +81,7 @@ const REFUSED = [
   'help nonsense',
   'nonsense',
   'completion bash',
+  'version extra',
 ];
 /** Commands in which the store cannot be opened for a reason nobody foresaw. */
 const BROKEN = [
@@ -208,6 +210,8 @@ async function settings({ json, home, cwd }: Place): Promise<void> {
   chmodSync(join(cwd, '.env'), 0o644);
   await json(['config', 'list'], { env: { SERVICE_MODE: 'mock', ...key } });
   await json(['config', 'list', '--set']);
+  await json(['config', 'list'], { env: { SERVICE_MODE: 'reel', MAX_PAGES: 'many' } });
+  await json(['version']);
   await json(['doctor', '--offline']);
   await json(['doctor', 'env-files', 'home', '--fix', '--offline']);
   await json(['doctor', '--list-checks']);

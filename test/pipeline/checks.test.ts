@@ -80,6 +80,23 @@ describe('the examination', () => {
     expect(await answer).toMatchObject([{ status: 'fail', why: 'unexpected: no such thing' }]);
   });
 
+  it('says which place the system refuses (E104)', async () => {
+    const refused = Object.assign(new Error('EACCES: permission denied'), {
+      code: 'EACCES',
+      syscall: 'lstat',
+      path: '/home/other/tvdb.sqlite',
+    });
+    const { answer } = examining({ store: async () => Promise.reject(refused) }, undefined, ['store']);
+    expect(await answer).toMatchObject([
+      {
+        status: 'fail',
+        detail: '/home/other/tvdb.sqlite cannot be used  (TVDB-E104)',
+        why: 'the system says EACCES',
+        fix: { text: 'Check its owner and permissions, or set TVDB_HOME.' },
+      },
+    ]);
+  });
+
   it('skips what is left when it is stopped', async () => {
     const { answer, stopping } = examining({ node: forever }, undefined, ['node']);
     stopping.abort();

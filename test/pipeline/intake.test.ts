@@ -1,9 +1,16 @@
 /** Many documents taken in at once: order, repeats, refusals, and nothing left behind. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { TvdbError } from '../../src/base/errors.ts';
-import { discardAll, type IntakeOptions, type IntakeSource, isDone, takeIn } from '../../src/pipeline/intake.ts';
+import {
+  discardAll,
+  freeBytesAt,
+  type IntakeOptions,
+  type IntakeSource,
+  isDone,
+  takeIn,
+} from '../../src/pipeline/intake.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { pipeline } from './harness.ts';
 
@@ -25,6 +32,54 @@ function leftovers(home: string): string[] {
 }
 
 describe('takeIn', () => {
+  it('gives the checks a signal that any number of them may listen to', async () => {
+    const { deps } = pipeline();
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    onTestFinished(() => void process.off('warning', onWarning));
+    const inspector = {
+      async inspect(_path: string, signal: AbortSignal) {
+        for (let i = 0; i < 20; i += 1) signal.addEventListener('abort', () => {});
+        return { pages: 1, encrypted: false };
+      },
+    };
+    await discardAll(await takeIn({ ...deps, inspector }, [documents({ a: pdf('a') })('a')], OPTIONS, never));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toEqual([]);
+  });
+
+  describe('room on the disk', () => {
+    it('that is too small ends it before anything is copied', async () => {
+      const { deps, home } = pipeline();
+      const file = documents({ a: pdf('a'.repeat(2_000_000)), b: pdf('b') });
+      const inspector = { inspect: () => Promise.reject(new Error('not to be reached')) };
+      const taking = (free: number | null) =>
+        takeIn({ ...deps, inspector }, ['a', 'b'].map(file), { ...OPTIONS, freeBytes: async () => free }, never);
+      await expect(taking(56_000_000)).rejects.toMatchObject({
+        code: 'E503',
+        why: '2.0 MB of documents need about 56.0 MB, and 56.0 MB are free',
+        chargedNanoUsd: 0,
+      });
+      expect(existsSync(join(home, 'storage'))).toBe(false);
+      for (const enough of [56_000_100, null])
+        await expect(taking(enough)).rejects.toMatchObject({ code: 'E900', why: 'unexpected: not to be reached' });
+    });
+
+    it('is not asked of files that will be refused for their size', async () => {
+      const { deps } = pipeline({ settings: { MAX_FILE_MB: 1 } });
+      const file = documents({ a: pdf('a'.repeat(2_000_000)) });
+      const [taken] = await takeIn(deps, [file('a')], { ...OPTIONS, freeBytes: async () => 1 }, never);
+      expect(taken).toMatchObject({ state: 'refused', error: { code: 'E406' } });
+    });
+
+    it('is what the file system says', async () => {
+      const root = tempDirectory();
+      expect(await freeBytesAt(root)).toBeGreaterThan(0);
+      expect(await freeBytesAt(join(root, 'missing'))).toBeNull();
+    });
+  });
+
   it('answers for each source in its place, whatever order they finish in', async () => {
     const { deps } = pipeline();
     const file = documents({ a: pdf('a'), b: 'text', c: pdf('c'), d: '' });
@@ -91,14 +146,13 @@ describe('takeIn', () => {
     expect(taken.map(({ state }) => state)).toEqual(['refused', 'untried', 'untried']);
   });
 
-  it('leaves nothing behind when it is stopped', async () => {
+  it('says how far it came when it is stopped, and leaves nothing behind', async () => {
     const { deps, home } = pipeline();
     const stop = new AbortController();
-    const file = documents({ a: pdf('a'), b: pdf('b'), c: pdf('c') });
-    const onTaken = () => stop.abort(new TvdbError('E012', { message: 'stopped' }));
-    await expect(takeIn(deps, ['a', 'b', 'c'].map(file), { ...OPTIONS, onTaken }, stop.signal)).rejects.toMatchObject({
-      code: 'E012',
-    });
+    const file = documents({ a: pdf('a'), bad: 'text', b: pdf('b'), c: pdf('c') });
+    const options = { concurrency: 1, failFast: false, onTaken: (done: number) => done === 2 && stop.abort() };
+    const taken = await takeIn(deps, ['a', 'bad', 'b', 'c'].map(file), options, stop.signal);
+    expect(taken.map(({ state }) => state)).toEqual(['dropped', 'refused', 'untried', 'untried']);
     expect(leftovers(home)).toEqual([]);
   });
 

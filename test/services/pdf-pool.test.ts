@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { makePages } from '../../fixtures/mutate.mjs';
+import { spawnChild } from '../../src/services/pdf/spawn.ts';
 import {
   CHILD,
   codeOf,
@@ -85,6 +86,12 @@ describe('a pool of PDF children', () => {
     expect(await refused).toBe(code);
     expect(await accepted).toEqual(ANSWER);
     expect(child.begun()).toHaveLength(3);
+  });
+
+  it('T82: says which limit ended two children', async () => {
+    const one = pool({ entry: misbehavingChild().entry });
+    await expect(one.inspect('die:SIGXCPU', never)).rejects.toMatchObject({ facts: { limit: 'time' } });
+    await expect(one.inspect('die:SIGKILL', never)).rejects.toMatchObject({ facts: { limit: 'memory' } });
   });
 
   it('T82: refuses the document on which two children exit', async () => {
@@ -215,7 +222,7 @@ describe.runIf(process.platform === 'linux')('a PDF child', () => {
          if (type !== 'ready') return;
          const task = { kind: 'extract', path: ${JSON.stringify(path)}, pages: 3000 };
          if (${JSON.stringify(state)} === 'busy') child.send({ id: 1, task });
-         console.log(child.pid);
+         console.log(String(child.pid));
        });`,
     );
     const process_ = spawn(process.execPath, [parent], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -226,12 +233,20 @@ describe.runIf(process.platform === 'linux')('a PDF child', () => {
     await until(() => !isRunning(pid));
   });
 
+  it('is told by the kernel when its seconds of CPU are used up', async () => {
+    const entry = join(tempDir(), 'spin.mjs');
+    writeFileSync(entry, 'for (;;);');
+    const child = spawnChild(entry, { memoryMb: 400, cpuSeconds: 1, idleMs: 60_000 });
+    expect(await once(child, 'exit')).toEqual([null, 'SIGXCPU']);
+  });
+
   it('runs under limits that the kernel enforces', async () => {
     const one = pool({ memoryMb: 300, inspectMs: 10_000, extractMs: 30_000 });
     await one.inspect(stored(makePages(1, 1)), never);
     const limits = readFileSync(`/proc/${childrenOf(process.pid)[0]}/limits`, 'latin1');
     expect(limits).toMatch(/^Max core file size +0 +0/m);
-    expect(limits).toMatch(/^Max cpu time +120 +120/m);
+    // The soft limit is the lower one: where both are the same, the kernel gives no reason.
+    expect(limits).toMatch(/^Max cpu time +120 +125/m);
     expect(limits).toMatch(new RegExp(`^Max data size +${460 * 1024 * 1024} `, 'm'));
   });
 });

@@ -7,6 +7,7 @@ import {
   type ValueSpec,
 } from '../command.ts';
 import { GLOBAL_OPTIONS } from '../globals.ts';
+import { display } from '../ui/display.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 /** A Tab that takes longer than this feels broken; without ids there are still commands and flags. */
@@ -29,7 +30,8 @@ export const completion = defineCommand({
   ndjson: false,
   async handler({ args: { shell } }) {
     const { script } = await import('@bomb.sh/tab');
-    return { data: {}, text: printed(() => script(shell, 'tvdb', 'tvdb')) };
+    const text = printed(() => script(shell, 'tvdb', 'tvdb'));
+    return { data: {}, text: shell === 'bash' ? withoutBashCompletion(text) : text };
   },
 });
 
@@ -40,6 +42,7 @@ export const complete = defineCommand({
   options: [],
   examples: [],
   needs: 'config',
+  badConfig: 'shown',
   exitCodes: [0],
   json: null,
   ndjson: false,
@@ -64,6 +67,45 @@ export const complete = defineCommand({
   },
 });
 
+/** The function of the bash-completion package that the script of the library needs. */
+const BASH_WORDS = '_get_comp_words_by_ref';
+
+/**
+ * The same words without that package: bash takes `=` and `:` for words of their own, so `--mode=real` is put together
+ * again. A blank is missing between words that were separate only if the line, read from the left, has none there.
+ */
+const BASH_FALLBACK = `
+# The words so far into cur, prev, words and cword of the caller, also where the bash-completion package is not loaded.
+__tvdb_words() {
+    if declare -F ${BASH_WORDS} >/dev/null; then
+        ${BASH_WORDS} "$@"
+        return
+    fi
+    local i word line=$COMP_LINE joined=
+    words=() cword=0
+    for ((i = 0; i < \${#COMP_WORDS[@]}; i++)); do
+        word=\${COMP_WORDS[i]}
+        if [[ $i -gt 0 && $line != [[:blank:]]* && ( $joined == 1 || $word == [=:]* ) ]]; then
+            words[\${#words[@]}-1]+=$word
+        else
+            words+=("$word")
+        fi
+        joined=
+        [[ $word == *[=:] ]] && joined=1
+        line=\${line#"\${line%%[![:blank:]]*}"}
+        line=\${line#"$word"}
+        [[ $i -eq $COMP_CWORD ]] && cword=$((\${#words[@]} - 1))
+    done
+    cur=\${words[cword]} prev=
+    [[ $cword -gt 0 ]] && prev=\${words[cword-1]}
+}
+`;
+
+function withoutBashCompletion(script: string): string {
+  // Read-only variables would make loading it a second time fail.
+  return `${script.replace(BASH_WORDS, '__tvdb_words').replaceAll(/^readonly /gm, '')}${BASH_FALLBACK}`;
+}
+
 type Completer = (give: (value: string, description: string) => void) => void;
 
 interface Target {
@@ -83,7 +125,8 @@ function values(value: ValueSpec | undefined, ids: readonly IdSuggestion[]): Com
   const list = value === 'id' ? ids : choices(value);
   if (list === undefined) return undefined;
   return (give) => {
-    for (const one of list) give(one.value, one.description);
+    // A line break in the name of a file would begin another suggestion, and bash expands what is suggested.
+    for (const one of list) give(one.value, display(one.description));
   };
 }
 

@@ -1,8 +1,9 @@
 /** `tvdb config list`: every setting, its value, where it came from and what it hides. Writes nothing. */
+import { TvdbError } from '../../base/errors.ts';
 import type { Config } from '../../config/load.ts';
 import type { VariableName } from '../../config/variables.ts';
 import { type CommandResult, defineCommand, defineGroup } from '../command.ts';
-import { dim } from '../ui/text.ts';
+import { bad, dim } from '../ui/text.ts';
 import type { Page } from '../ui/ui.ts';
 
 export const configGroup = defineGroup('config', 'show the settings');
@@ -12,7 +13,7 @@ export const configListCommand = defineCommand({
   summary: 'every setting with its value and where it came from',
   description:
     'Precedence: flags, the environment, .env.tvdb001, then .env (or --env-file) in the working directory, the user configuration, defaults. ' +
-    'Of keys only the last characters are shown.',
+    'Of keys only the last characters are shown. A setting that is not valid is listed as it was written, with what is wrong (exit 4).',
   args: [],
   options: [{ name: 'set', summary: 'only settings that are not at their default' }],
   examples: [
@@ -20,6 +21,7 @@ export const configListCommand = defineCommand({
     ['tvdb config list --set', 'what this machine changed'],
   ],
   needs: 'config',
+  badConfig: 'shown',
   exitCodes: [0, 2, 4],
   json: 'tvdb.config/v1',
   ndjson: false,
@@ -39,10 +41,12 @@ interface Setting {
   /** The source as people read it. */
   readonly from: string;
   readonly shadowed: readonly { readonly source: string; readonly value: string }[];
+  /** Why the value is not valid; `null` when it is. */
+  readonly error: string | null;
   readonly doc: string;
 }
 
-async function settingsOf({ settings, sources }: Config): Promise<Setting[]> {
+async function settingsOf({ settings, sources, problems }: Config): Promise<Setting[]> {
   const [{ VARIABLES }, { sourceText }, { isSecret, secretText, sourceName, valueText }] = await Promise.all([
     import('../../config/variables.ts'),
     import('../../config/load.ts'),
@@ -51,10 +55,12 @@ async function settingsOf({ settings, sources }: Config): Promise<Setting[]> {
   return (Object.keys(VARIABLES) as VariableName[]).map((name) => {
     const { source, shadowed } = sources[name];
     const secret = isSecret(name);
+    const problem = problems.find(({ setting }) => setting === name);
+    const written = problem?.text === undefined ? undefined : secret ? secretText(problem.text) : problem.text;
     return {
       name,
       group: VARIABLES[name].group,
-      value: valueText(name, settings),
+      value: written ?? valueText(name, settings),
       secret,
       source: sourceName(source, name),
       from: sourceText(source),
@@ -62,22 +68,40 @@ async function settingsOf({ settings, sources }: Config): Promise<Setting[]> {
         source: sourceName(one.source, name),
         value: secret ? secretText(one.text) : one.text,
       })),
+      error: problem?.error.message ?? null,
       doc: VARIABLES[name].doc,
     };
   });
 }
 
 function answer(settings: readonly Setting[], config: Config): CommandResult {
+  const error = errorOf(config);
   return {
+    ...(error !== undefined && { error }),
     data: {
       home: config.home,
       preferences_file: config.preferencesFile,
       settings: settings.map(({ from, ...setting }) => setting),
     },
     render: (page) => configPage(page, settings, config),
-    plain: () => settings.map(({ name, value, source }) => [name, value, source]),
+    plain: () => settings.map(({ name, value, source, error }) => [name, value, source, error]),
     quiet: () => settings.map(({ name }) => name),
   };
+}
+
+/** One problem as it is; several as one error that lists them. */
+function errorOf({ problems }: Config): TvdbError | undefined {
+  const [first, ...others] = problems;
+  if (first === undefined || others.length === 0) return first?.error;
+  return new TvdbError(problems.some(({ error }) => error.code === 'E103') ? 'E103' : first.error.code, {
+    message: `${problems.length} things in the configuration are not valid`,
+    facts: {
+      items: problems.map(({ error, setting }) => ({
+        name: setting ?? error.label,
+        reason: [error.message, ...(error.why === undefined ? [] : [error.why])].join('; '),
+      })),
+    },
+  });
 }
 
 function configPage(page: Page, settings: readonly Setting[], { home, preferencesFile }: Config): void {
@@ -90,12 +114,15 @@ function configPage(page: Page, settings: readonly Setting[], { home, preference
       columns: [{ head: 'SETTING' }, { head: 'VALUE', flex: true }, { head: 'FROM', flex: true }],
       rows: settings
         .filter((setting) => setting.group === group)
-        .map(({ name, value, secret, from, source }) => {
-          const quiet = source === 'default' ? dim : String;
+        .map(({ name, value, secret, from, source, error }) => {
+          const quiet = error !== null ? bad : source === 'default' ? dim : String;
           return [name, value === null ? dim(secret ? 'not set' : '-') : quiet(value), quiet(from)];
         }),
     });
   }
+  const wrong = settings.flatMap(({ error }) => error ?? []);
+  if (wrong.length > 0) page.blank();
+  for (const error of wrong) page.status('fail', error);
   const hidden = settings.filter(({ shadowed }) => shadowed.length > 0);
   if (hidden.length > 0) page.blank();
   for (const { name, shadowed, from } of hidden) {

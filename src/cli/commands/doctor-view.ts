@@ -38,7 +38,7 @@ export function doctorResult(answer: DoctorAnswer): CommandResult {
     },
     ...(failed.length > 0 && { error: failure(failed) }),
     render: (page) => doctorPage(page, answer),
-    plain: () => found.map(({ id, status, detail }) => [id, status, detail]),
+    plain: () => found.map((one) => [one.id, one.status, one.detail, fixText(one)]),
     quiet: () => failed.map(({ id }) => id),
   };
 }
@@ -62,6 +62,12 @@ function failure(failed: readonly Examined[]): TvdbError {
     message: `${plural(failed.length, 'check')} failed`,
     facts: { items: failed.map(({ id, detail }) => ({ name: id, reason: detail })) },
   });
+}
+
+/** What to do, in one cell; `null` when nothing is to be done. */
+function fixText({ status, fix }: Examined): string | null {
+  if (fix === undefined || status === 'ok') return null;
+  return [fix.text, ...fix.commands].filter((part) => part !== '').join('; ');
 }
 
 function doctorPage(page: Page, { found, repairs, ms }: DoctorAnswer): void {

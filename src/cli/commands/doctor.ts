@@ -32,6 +32,7 @@ export const doctorCommand = defineCommand({
     ['tvdb doctor --fix', 'mend rights and leftovers'],
   ],
   needs: 'config',
+  badConfig: 'shown',
   exitCodes: [[0, 'nothing failed; there may be warnings'], [1, 'a check failed'], [2, 'unknown check'], 4],
   json: 'tvdb.doctor/v1',
   ndjson: false,

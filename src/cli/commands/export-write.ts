@@ -45,7 +45,7 @@ export async function writeChunksTo(
   withVectors: boolean,
   ctx: CommandContext,
 ): Promise<Written> {
-  const output = await outputFile(file, ctx.ids.uuid());
+  const output = await outputFile(file, { id: ctx.ids.uuid(), home: world.config.home });
   try {
     const written = await writeChunks(world, scope, withVectors, ctx, (text) => output.write(text));
     await output.finish();

@@ -15,6 +15,7 @@ import { searchCommand } from './search.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { uploadCommand } from './upload.ts';
+import { versionCommand } from './version.ts';
 
 export const COMMANDS: readonly CommandDefinition[] = [
   uploadCommand,
@@ -34,4 +35,5 @@ export const COMMANDS: readonly CommandDefinition[] = [
   help,
   completion,
   complete,
+  versionCommand,
 ];

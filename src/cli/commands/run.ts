@@ -44,6 +44,7 @@ export const runCommand = defineCommand({
       value: 'duration',
       placeholder: 'dur',
       summary: 'with --watch: end after this long without work',
+      requires: 'watch',
     },
     { name: 'yes', short: 'y', summary: 'answer yes to every question' },
   ],

@@ -1,15 +1,24 @@
 /** What a search says besides its hits: what it left out, and why it found nothing. */
 import { shortId } from '../../base/ids.ts';
+import type { Route } from '../../domain/service-mode.ts';
 import type { FoundChunks } from '../../pipeline/search-documents.ts';
 import { commandLine } from '../command-line.ts';
 import { plural } from '../ui/format.ts';
 import type { Warning } from '../ui/ui.ts';
+import { fallbackReason } from './upload-view.ts';
 
 /** What narrows a search. */
 export interface Filters {
   readonly documentIds: readonly string[] | undefined;
   readonly space: string | undefined;
   readonly minScore: number | undefined;
+}
+
+/** That a mock stands in for the service that was asked for: its space is another one. */
+export function fallbackWarnings(route: Route, space: string): Warning[] {
+  if (!route.fallback) return [];
+  const message = `openai falls back to MOCK: ${fallbackReason(route, 'openai')}; searched is ${space}, where only mock vectors are`;
+  return [{ code: 'TVDB-W302', message }];
 }
 
 /** Chunks that could not be compared, and hits that are missing. */

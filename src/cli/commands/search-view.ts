@@ -1,5 +1,6 @@
 /** `search` on a screen and in a pipe. Passages are text of documents: they reach the screen only through the page. */
 import { shortId } from '../../base/ids.ts';
+import type { Route, ServiceMode } from '../../domain/service-mode.ts';
 import type { FoundChunks } from '../../pipeline/search-documents.ts';
 import { bestPassage } from '../../search/passage.ts';
 import type { SearchHit } from '../../search/query.ts';
@@ -76,12 +77,17 @@ export function hitRow(hit: SearchHit, index: number): Cell[] {
   ];
 }
 
-/** `data` of `tvdb.search/v1`. */
-export function searchJson(found: FoundChunks, k: number): Record<string, unknown> {
+/** `data` of `tvdb.search/v1`. `route` says who embedded the query. */
+export function searchJson(
+  found: FoundChunks,
+  { k, mode, route }: { k: number; mode: ServiceMode; route: Route },
+): Record<string, unknown> {
   const { costNanoUsd: cost } = found;
   return {
     query: found.query,
     k,
+    mode,
+    services: { openai: route },
     embedding_space: found.space,
     method: found.method,
     ranked_by: found.rankedBy,

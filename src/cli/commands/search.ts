@@ -82,7 +82,7 @@ export const searchCommand = defineCommand({
     const { documentIds, queryFromStdin } = await import('./search-input.ts');
     const query = args.query === '-' ? await queryFromStdin(ctx) : args.query;
     const world = await ctx.openWorld();
-    const [{ searchDocuments }, { hitRow, searchJson, searchPage }, { emptyAdvice, searchWarnings }] =
+    const [{ searchDocuments }, { hitRow, searchJson, searchPage }, { emptyAdvice, fallbackWarnings, searchWarnings }] =
       await Promise.all([
         import('../../pipeline/search-documents.ts'),
         import('./search-view.ts'),
@@ -94,17 +94,17 @@ export const searchCommand = defineCommand({
       minScore: options.minScore,
     };
     const k = options.top ?? DEFAULT_K;
-    const found = await searchDocuments(
-      world,
-      { query, k, mode: world.config.settings.SERVICE_MODE, ...filters },
-      ctx.interrupt.stopping,
-    );
+    const mode = world.config.settings.SERVICE_MODE;
+    const found = await searchDocuments(world, { query, k, mode, ...filters }, ctx.interrupt.stopping);
     const advice = found.hits.length > 0 ? { why: [] } : emptyAdvice(found, filters, query);
     const tooFew = options.minResults !== undefined && found.hits.length < options.minResults;
     return {
       exitCode: tooFew ? EXIT.gate : EXIT.ok,
-      data: searchJson(found, k),
-      warnings: searchWarnings(found, filters, tooFew ? options.minResults : undefined),
+      data: searchJson(found, { k, mode, route: found.route }),
+      warnings: [
+        ...fallbackWarnings(found.route, found.space),
+        ...searchWarnings(found, filters, tooFew ? options.minResults : undefined),
+      ],
       render: (page) => searchPage(page, found, { full: options.full, why: advice.why }),
       plain: () => found.hits.map(hitRow),
       quiet: () => [...new Set(found.hits.map((hit) => hit.documentId))],

@@ -32,7 +32,13 @@ export const statusCommand = defineCommand({
       summary: 'keep the page up to date until Ctrl-C, or until the named jobs have ended',
       common: true,
     },
-    { name: 'interval', value: 'duration', placeholder: 'dur', summary: 'how often --watch looks (default 2s)' },
+    {
+      name: 'interval',
+      value: 'duration',
+      placeholder: 'dur',
+      summary: 'how often --watch looks (default 2s)',
+      requires: 'watch',
+    },
     { name: 'failed', summary: 'only jobs that failed' },
     {
       name: 'limit',

@@ -10,6 +10,7 @@ import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import type { Inputs } from '../inputs.ts';
 import { type DocumentResult, documentStatus, failureOfJob } from './upload-result.ts';
+import { stopCauseOf } from './upload-stop.ts';
 
 export interface AcceptRequest {
   readonly tags: Readonly<Record<string, string>>;
@@ -22,18 +23,29 @@ export interface AcceptRequest {
 /** Events of the acceptance, told again to whoever shows them later. */
 export type Told = Parameters<OnEvent>;
 
-/** Accepts every staged document, in order, until asked to stop; those left then are dropped. By index of the input. */
+/** What was accepted so far, by index of the input, and the events of it. */
+export interface Acceptance {
+  readonly accepted: Map<number, Accepted>;
+  readonly events: Told[];
+}
+
+/**
+ * Accepts every staged document, in order, until asked to stop; those left then are dropped. Fills `acceptance` as it
+ * goes, which holds what is durable also when this throws. A reader of the output that went away takes nothing back:
+ * the documents are accepted all the same, unless time is up.
+ */
 export async function acceptAll(
   taken: readonly Taken[],
   request: AcceptRequest & { runId: string; decision: RouterDecision },
+  { accepted, events }: Acceptance,
   { pipeline }: World,
   { interrupt }: CommandContext,
-): Promise<{ accepted: Map<number, Accepted>; events: Told[] }> {
-  const accepted = new Map<number, Accepted>();
-  const events: Told[] = [];
+): Promise<void> {
+  const { stopping, abort } = interrupt;
   for (const [index, one] of taken.entries()) {
     if (one.state !== 'ready') continue;
-    if (interrupt.stopping.aborted) await discardDocument(one.document);
+    if (abort.aborted || (stopping.aborted && stopCauseOf(interrupt) !== 'closed-pipe'))
+      await discardDocument(one.document);
     else
       accepted.set(
         index,
@@ -42,7 +54,6 @@ export async function acceptAll(
         ),
       );
   }
-  return { accepted, events };
 }
 
 const NOTHING = { sha256: null, bytes: null, pages: null, error: null, outcome: null, attached: false, sameAs: null };
@@ -65,14 +76,15 @@ export function resultsOf(
         ...NOTHING,
         ...facts,
         shown,
-        status: 'duplicate',
+        // Equal to one that was not accepted, it is no duplicate of anything.
+        status: job === undefined ? 'not_accepted' : 'duplicate',
         sameAs: found[source]?.shown ?? null,
         jobId: job?.job.job_id ?? null,
       };
     }
     const base = { ...NOTHING, ...facts, shown };
     return job === undefined
-      ? { ...base, status: 'cancelled', jobId: null }
+      ? { ...base, status: 'not_accepted', jobId: null }
       : { ...base, status: documentStatus(job.job), attached: job.state === 'attached', jobId: job.job.job_id };
   });
 }
@@ -82,14 +94,19 @@ export interface PendingResult extends DocumentResult {
   readonly jobId: string | null;
 }
 
-/** Adds what became of the jobs. */
+/** Adds what became of the jobs. With `lenient`, a store that cannot be read leaves results as of the acceptance. */
 export async function withOutcomes(
   results: readonly PendingResult[],
   { store, clock }: World,
+  { lenient = false } = {},
 ): Promise<DocumentResult[]> {
   const done: DocumentResult[] = [];
+  const outcomeOf = (jobId: string) =>
+    outcomeOfJob(store.db, jobId, clock.now()).catch((error: unknown) => {
+      if (!lenient) throw error;
+    });
   for (const { jobId, ...result } of results) {
-    const outcome = jobId === null ? undefined : await outcomeOfJob(store.db, jobId, clock.now());
+    const outcome = (jobId === null ? undefined : await outcomeOf(jobId)) ?? undefined;
     if (outcome === undefined) done.push(result);
     else if (result.sameAs !== null) done.push({ ...result, outcome });
     else done.push({ ...result, outcome, status: documentStatus(outcome.job), error: failureOfJob(outcome.job) });
@@ -108,6 +125,7 @@ export async function foreseen(
   return Promise.all(
     planned.map(async ({ jobId: _none, ...result }, index) => {
       const one = taken[index];
+      if (one?.state === 'repeat') return { ...result, status: 'duplicate' as const };
       if (one?.state !== 'ready') return result;
       return {
         ...result,

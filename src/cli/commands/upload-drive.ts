@@ -1,17 +1,20 @@
 /** Takes the jobs of an upload to their end while people and programs watch; and takes up an earlier run again. */
 import { basename } from 'node:path';
+import type { TvdbError } from '../../base/errors.ts';
 import { resumeRun } from '../../pipeline/resume.ts';
 import { drive, withRun } from '../../pipeline/run.ts';
 import { decisionOf } from '../../pipeline/submit-parse.ts';
 import { documentById } from '../../store/documents.ts';
 import { jobsOfRun } from '../../store/runs.ts';
 import type { World } from '../../world.ts';
-import type { CommandContext, ExitCode } from '../command.ts';
+import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
-import { type StopCause, stopCode } from '../interrupt.ts';
 import { followJobs } from './job-progress.ts';
 import { type PendingResult, type Told, withOutcomes } from './upload-documents.ts';
-import { documentStatus, exitOf, resumeCommand, type UploadAnswer } from './upload-result.ts';
+import { documentStatus, type ExitRules, resumeCommand, type UploadAnswer } from './upload-result.ts';
+import { cutShort, endOf, type Uploaded } from './upload-stop.ts';
+
+export { interruptedCode } from './upload-stop.ts';
 
 export interface DriveRequest {
   /** `false`: the jobs stay in the queue. */
@@ -81,18 +84,12 @@ export async function driveUpload(
   }
 }
 
-/** The exit code of an interrupted command, for the record of its run; `null` when nobody interrupted it. */
-export function interruptedCode({ interrupt }: CommandContext): ExitCode | null {
-  const reason = interrupt.stopping.reason as { facts?: { cause?: StopCause } } | undefined;
-  return interrupt.stopping.aborted ? stopCode(reason?.facts?.cause ?? null) : null;
-}
-
 /** `--resume`: retries what failed in a run and finishes what it left. Throws E006 or E007 for the id. */
 export async function resumeUpload(
   typed: string,
   request: DriveRequest & { onFallback: 'warn' | 'fail' },
   ctx: CommandContext,
-): Promise<{ answer: UploadAnswer; exitCode: ExitCode }> {
+): Promise<Uploaded> {
   const started = ctx.clock.monotonic();
   const world = await ctx.openWorld();
   const { store, pipeline } = world;
@@ -102,21 +99,38 @@ export async function resumeUpload(
   const decision = first === undefined ? world.router.decide(ctx.config.settings.SERVICE_MODE) : decisionOf(first);
   const runId = ctx.ids.uuid();
   ctx.ui.setRun(runId);
-  return withRun(pipeline, { runId, command: 'upload', mode: decision.mode }, async () => {
-    const events: Told[] = [];
-    const jobIds = await resumeRun(pipeline, earlier, runId, (...told) => events.push(told));
-    const jobs = (await jobsOfRun(store.db, runId)).filter((job) => jobIds.includes(job.job_id));
-    const results = await Promise.all(jobs.map((job) => pendingResult(job, world)));
-    const labels = new Map(results.map(({ jobId, shown }) => [jobId ?? '', shown]));
-    if (jobs.length > 0) await driveUpload({ runId, labels, events }, request, world, ctx);
-    const documents = await withOutcomes(results, world);
-    const answer = { runId, documents, decision, modeSource: 'run', skipped: [], ms: ctx.clock.monotonic() - started };
-    const rules = {
-      refuseFallback: request.onFallback === 'fail' && jobs.length > 0,
-      pendingCounts: request.wait || request.exitStatus,
-    };
-    return { answer, exitCode: interruptedCode(ctx) ?? exitOf(answer, rules) };
+  const rulesFor = (jobs: number): ExitRules => ({
+    refuseFallback: request.onFallback === 'fail' && jobs > 0,
+    pendingCounts: request.wait || request.exitStatus,
   });
+  let results: PendingResult[] = [];
+  const answerOf = (documents: UploadAnswer['documents'], failure?: TvdbError): UploadAnswer => {
+    const ms = ctx.clock.monotonic() - started;
+    return {
+      runId,
+      documents,
+      decision,
+      modeSource: 'run',
+      skipped: [],
+      ms,
+      ...(failure !== undefined && { failure }),
+    };
+  };
+  try {
+    return await withRun(pipeline, { runId, command: 'upload', mode: decision.mode }, async () => {
+      const events: Told[] = [];
+      const jobIds = await resumeRun(pipeline, earlier, runId, (...told) => events.push(told));
+      const jobs = (await jobsOfRun(store.db, runId)).filter((job) => jobIds.includes(job.job_id));
+      results = await Promise.all(jobs.map((job) => pendingResult(job, world)));
+      const labels = new Map(results.map(({ jobId, shown }) => [jobId ?? '', shown]));
+      if (jobs.length > 0) await driveUpload({ runId, labels, events }, request, world, ctx);
+      return endOf(answerOf(await withOutcomes(results, world)), rulesFor(jobs.length), ctx);
+    });
+  } catch (thrown) {
+    if (results.length === 0) throw thrown;
+    const documents = await withOutcomes(results, world, { lenient: true });
+    return endOf(answerOf(documents, cutShort(thrown, documents)), rulesFor(results.length), ctx);
+  }
 }
 
 async function pendingResult(

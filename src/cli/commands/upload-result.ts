@@ -11,9 +11,13 @@ import type { ExitCode } from '../command.ts';
 import { commandLine } from '../command-line.ts';
 import type { SkippedInput } from '../input-walk.ts';
 import { plural } from '../ui/format.ts';
+import type { Annotation } from '../ui/github.ts';
 import { lastError } from './job-view.ts';
 
-/** In the order of the closing line. `accepted`: in the queue; `planned`: would be accepted (a dry run). */
+/**
+ * In the order of the closing line. `accepted`: in the queue; `not_accepted`: nothing is wrong with it, but the upload
+ * ended before it had a job; `planned`: would be accepted (a dry run).
+ */
 export const DOCUMENT_STATUSES = [
   'complete',
   'duplicate',
@@ -22,6 +26,7 @@ export const DOCUMENT_STATUSES = [
   'parked',
   'cancelled',
   'accepted',
+  'not_accepted',
   'planned',
 ] as const;
 export type DocumentStatus = (typeof DOCUMENT_STATUSES)[number];
@@ -51,6 +56,8 @@ export interface UploadAnswer {
   readonly documents: readonly DocumentResult[];
   readonly skipped: readonly SkippedInput[];
   readonly ms: number;
+  /** What ended the upload before its time; the documents are as they stood then. */
+  readonly failure?: TvdbError;
 }
 
 export type Totals = Readonly<Record<DocumentStatus, number>>;
@@ -69,6 +76,12 @@ export function totalsOf(documents: readonly DocumentResult[]): Totals {
   return totals;
 }
 
+/** Documents that something went wrong with, or that somebody stopped. */
+function badOnes(documents: readonly DocumentResult[]) {
+  const has = (...statuses: DocumentStatus[]) => documents.filter(({ status }) => statuses.includes(status));
+  return { failed: has('rejected', 'failed'), cancelled: has('cancelled') };
+}
+
 /** Whether a stand-in took the place of a service that was asked for, anywhere. */
 export function isDegraded({ decision, documents }: Pick<UploadAnswer, 'decision' | 'documents'>): boolean {
   const decided = Object.values(decision.services).some((route) => route.fallback);
@@ -82,16 +95,21 @@ export interface ExitRules {
   readonly pendingCounts: boolean;
 }
 
-/** Precedence: a bug, a service that stays down, partly done, all failed, a gate, still going. */
+/**
+ * Precedence: what ended the upload, a bug, a service that stays down, partly done, all failed, a gate, still going.
+ * Documents that were not accepted count as not done beside others that failed; alone they are no failure.
+ */
 export function exitOf(answer: UploadAnswer, { refuseFallback, pendingCounts }: ExitRules): ExitCode {
   const totals = totalsOf(answer.documents);
-  const bad = totals.rejected + totals.failed + totals.cancelled;
+  const { failed, cancelled } = badOnes(answer.documents);
+  const bad = failed.length + cancelled.length;
+  if (answer.failure !== undefined) return answer.failure.exit as ExitCode;
   const failedWith = (exit: ExitCode) =>
     answer.documents.some(({ error }) => error !== null && exitOfError(error) === exit);
   if (bad > 0) {
     if (failedWith(EXIT.internal)) return EXIT.internal;
     if (failedWith(EXIT.upstream)) return EXIT.upstream;
-    return bad < answer.documents.length ? EXIT.partial : EXIT.failed;
+    return bad + totals.not_accepted < answer.documents.length ? EXIT.partial : EXIT.failed;
   }
   if (refuseFallback && isDegraded(answer)) return EXIT.gate;
   return pendingCounts && totals.parked + totals.accepted > 0 ? EXIT.pending : EXIT.ok;
@@ -99,16 +117,13 @@ export function exitOf(answer: UploadAnswer, { refuseFallback, pendingCounts }: 
 
 /** The error an exit code is explained with; `undefined` when nothing went wrong. */
 export function errorOf(answer: UploadAnswer, exit: ExitCode): TvdbError | undefined {
+  if (answer.failure !== undefined) return answer.failure;
   if (exit === EXIT.gate) return fallbackRefused(answer.decision, answer.documents.length);
-  const bad = answer.documents.filter(
-    ({ status }) => status === 'rejected' || status === 'failed' || status === 'cancelled',
-  );
-  const [first] = bad;
+  const { failed, cancelled } = badOnes(answer.documents);
+  const [first] = [...failed, ...cancelled];
   if (first === undefined) return undefined;
-  const resume = answer.runId === null ? undefined : `tvdb upload --resume ${shortId(answer.runId)}`;
-  return answer.documents.length === 1
-    ? singleError(first, resume)
-    : groupedError(bad, answer.documents.length, resume);
+  const resume = answer.runId === null ? undefined : resumeCommand(answer.runId);
+  return answer.documents.length === 1 ? singleError(first, resume) : groupedError(answer, resume);
 }
 
 /** `--on-fallback fail` and a stand-in is, or was, in place of a service. */
@@ -125,8 +140,13 @@ export function fallbackRefused({ mode, services }: RouterDecision, documents = 
 
 function singleError({ shown, error, outcome }: DocumentResult, resume: string | undefined): TvdbError {
   const code = error === null ? null : codeOf(error);
-  if (error === null || code === null) {
-    return new TvdbError('E401', { message: `${shown} was cancelled`, fix: 'Upload it again.' });
+  if (error === null) {
+    const message = `${shown} was ${outcome?.document === undefined ? 'deleted' : 'cancelled'} meanwhile`;
+    return new TvdbError('E401', { message, fix: UPLOAD_AGAIN, facts: { path: shown } });
+  }
+  if (code === null) {
+    // Written by another version of tvdb.
+    return new TvdbError('E401', { message: `${shown}: ${error.message}`, fix: error.fix, facts: { path: shown } });
   }
   const job = outcome?.job;
   return new TvdbError(code, {
@@ -139,21 +159,44 @@ function singleError({ shown, error, outcome }: DocumentResult, resume: string |
   });
 }
 
+const UPLOAD_AGAIN = 'Upload again what is still wanted.';
+
 /** Failures listed one by one; the rest is in the JSON answer and in `tvdb status --failed`. */
 const LISTED = 20;
 
-function groupedError(bad: readonly DocumentResult[], total: number, resume: string | undefined): TvdbError {
-  const byCode = [...bad].sort((a, b) => (a.error?.code ?? '').localeCompare(b.error?.code ?? ''));
+/** What was cancelled is counted, but not listed: the answer has it, and it has no code to look up. */
+function groupedError({ documents }: UploadAnswer, resume: string | undefined): TvdbError {
+  const { failed, cancelled } = badOnes(documents);
+  const stopped = cancelledText(cancelled);
+  const all = plural(documents.length, 'document');
+  if (failed.length === 0) {
+    return new TvdbError('E401', { message: `Of ${all}, ${stopped}`, fix: UPLOAD_AGAIN });
+  }
+  const byCode = [...failed].sort((a, b) => (a.error?.code ?? '').localeCompare(b.error?.code ?? ''));
   const items = byCode
     .slice(0, LISTED)
     .map(({ shown, status, error }) => ({ name: shown, reason: error === null ? status : reasonText(error) }));
   if (byCode.length > LISTED) items.push({ name: `... ${byCode.length - LISTED} more`, reason: 'all of them: --json' });
-  const retryable = bad.some(({ error, outcome }) => outcome !== null && error?.retryable === true);
+  const retryable = failed.some(({ error, outcome }) => outcome !== null && error?.retryable === true);
+  const verb = failed.every(({ outcome }) => outcome === null) ? 'accepted' : 'accepted or processed';
   return new TvdbError('E401', {
-    message: `${bad.length} of ${plural(total, 'document')} could not be ${bad.every(({ outcome }) => outcome === null) ? 'accepted' : 'accepted or processed'}`,
+    message: `${failed.length} of ${all} could not be ${verb}${stopped === '' ? '' : `; ${stopped}`}`,
     ...(retryable && resume !== undefined && { fix: '', commands: [resume] }),
     facts: { items },
   });
+}
+
+/** `2 were cancelled, 1 was deleted meanwhile`; an empty text for none. */
+function cancelledText(cancelled: readonly DocumentResult[]): string {
+  const deleted = cancelled.filter(({ outcome }) => outcome?.document === undefined).length;
+  const parts = [
+    [cancelled.length - deleted, 'cancelled'],
+    [deleted, 'deleted'],
+  ] as const;
+  const texts = parts.flatMap(([number, word]) =>
+    number === 0 ? [] : [`${number} ${number === 1 ? 'was' : 'were'} ${word}`],
+  );
+  return texts.length === 0 ? '' : `${texts.join(', ')} meanwhile`;
 }
 
 /** `TVDB-E404 The PDF is encrypted and needs a password`: what a list has room for. */
@@ -170,6 +213,16 @@ function codeOf({ code }: StoredError): ErrorCode | null {
 function exitOfError(error: StoredError): number | null {
   const code = codeOf(error);
   return code === null ? null : ERROR_CODES[code].exit;
+}
+
+/** One annotation for each document that failed; first what ended the upload, if that is none of them. */
+export function annotationsOf({ documents, failure }: UploadAnswer, error: TvdbError): Annotation[] {
+  const { failed } = badOnes(documents);
+  const each = failed.flatMap(({ shown, error: one }) =>
+    one === null ? [] : [{ title: `${one.code} ${one.category}`, message: `${shown}: ${one.message}` }],
+  );
+  const own = { title: `${error.label} ${error.category}`, message: error.message };
+  return failure !== undefined || each.length === 0 ? [own, ...each] : each;
 }
 
 /** What a job's row says went wrong; `null` unless it failed. */

@@ -72,6 +72,7 @@ const LABELS: Record<DocumentStatus, string> = {
   parked: 'Waiting',
   cancelled: 'Cancelled',
   accepted: 'Queued',
+  not_accepted: 'Not taken',
   planned: 'Planned',
 };
 
@@ -129,9 +130,10 @@ function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui
     ({ status }) => status === 'complete' || status === 'duplicate' || status === 'planned',
   );
   const listed = finished.slice(0, LISTED);
+  const untaken = documents.filter(({ status }) => status === 'not_accepted');
   for (const document of documents) {
     const { status, shown, outcome } = document;
-    if (status === 'rejected' || status === 'failed') continue;
+    if (status === 'rejected' || status === 'failed' || status === 'not_accepted') continue;
     if (finished.includes(document) && !listed.includes(document)) continue;
     const degraded = status === 'complete' && outcome?.maker.fallback_triggered === 1;
     const id = outcome === null ? '' : [' -> ', accent(shortId(outcome.job.document_id))];
@@ -153,6 +155,8 @@ function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui
     );
   }
   if (finished.length > listed.length) page.status('ok', plural(finished.length - listed.length, 'more document'));
+  for (const { shown } of untaken.slice(0, LISTED)) page.status('skip', shown, '   not accepted');
+  if (untaken.length > LISTED) page.status('skip', `${plural(untaken.length - LISTED, 'more document')} not accepted`);
 }
 
 /** What there is to say about a status, with its gap before it. */
@@ -166,6 +170,7 @@ function remark(
   if (status === 'parked' && outcome !== null)
     return `   ${parkText(outcome.job)}, ${untilText(outcome.job.run_after, now, ui)}`;
   if (status === 'accepted') return '   in the queue';
+  if (status === 'cancelled') return `   ${outcome?.document === undefined ? 'deleted' : 'cancelled'} meanwhile`;
   if (status === 'planned') return '   would be processed';
   return attached ? '   was in flight already' : '';
 }
@@ -202,7 +207,11 @@ function skippedLines(page: Page, { skipped }: UploadAnswer): void {
 /** `12 found = 7 done + 2 duplicate + 3 rejected   2 skipped   1.2s`: it always adds up. */
 export function closingLine({ documents, skipped, ms }: UploadAnswer): Text {
   const totals = totalsOf(documents);
-  const words: Partial<Record<DocumentStatus, string>> = { complete: 'done', accepted: 'queued' };
+  const words: Partial<Record<DocumentStatus, string>> = {
+    complete: 'done',
+    accepted: 'queued',
+    not_accepted: 'not accepted',
+  };
   const sum = DOCUMENT_STATUSES.filter((status) => totals[status] > 0).map(
     (status) => `${totals[status]} ${words[status] ?? status}`,
   );

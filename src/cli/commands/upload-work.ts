@@ -1,18 +1,28 @@
 /** What `upload` does, in order: mode, inputs, intake, plan, acceptance, work, outcome. */
 import type { Readable } from 'node:stream';
+import type { TvdbError } from '../../base/errors.ts';
 import { SERVICES } from '../../domain/service-mode.ts';
-import { discardAll, type IntakeSource, type Taken, takeIn } from '../../pipeline/intake.ts';
+import { discardAll, freeBytesAt, type IntakeSource, type Taken, takeIn } from '../../pipeline/intake.ts';
 import { withRun } from '../../pipeline/run.ts';
 import type { RouterDecision } from '../../services/router.ts';
 import type { World } from '../../world.ts';
-import type { CommandContext, ExitCode } from '../command.ts';
+import type { CommandContext } from '../command.ts';
 import type { StandardInput } from '../input-list.ts';
 import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
-import { type AcceptRequest, acceptAll, foreseen, resultsOf, withOutcomes } from './upload-documents.ts';
-import { type DriveRequest, driveUpload, interruptedCode } from './upload-drive.ts';
+import type { ProgressView } from '../ui/ui.ts';
+import {
+  type Acceptance,
+  type AcceptRequest,
+  acceptAll,
+  foreseen,
+  resultsOf,
+  withOutcomes,
+} from './upload-documents.ts';
+import { type DriveRequest, driveUpload } from './upload-drive.ts';
 import { estimate } from './upload-json.ts';
-import { exitOf, fallbackRefused, type UploadAnswer } from './upload-result.ts';
+import { fallbackRefused, type UploadAnswer } from './upload-result.ts';
+import { cutShort, endOf, stopCauseOf, stoppedBefore, type Uploaded } from './upload-stop.ts';
 import { fallbackReason, planNote } from './upload-view.ts';
 
 export interface UploadRequest extends DriveRequest, AcceptRequest {
@@ -22,11 +32,6 @@ export interface UploadRequest extends DriveRequest, AcceptRequest {
   readonly recursive: boolean;
   readonly dryRun: boolean;
   readonly onFallback: 'warn' | 'fail';
-}
-
-export interface Uploaded {
-  readonly answer: UploadAnswer;
-  readonly exitCode: ExitCode;
 }
 
 /** Documents read and checked at a time: reading is fast, and each is looked at by a process of its own. */
@@ -40,34 +45,60 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   const decision = world.router.decide(mode);
   world.router.refuseUnusable(decision);
   warnOfFallback(decision, request, ctx);
-  const inputs = await findInputs(
-    { ...request, named: request.paths, cwd: ctx.cwd, stdin: standardInput(ctx) },
-    ctx.interrupt.stopping,
-  );
+  const inputs = await lookFor(request, ctx);
   const taken = await takeAll(request, inputs, world, ctx);
   const rules = { refuseFallback: request.onFallback === 'fail', pendingCounts: request.wait || request.exitStatus };
-  const answerOf = (runId: string | null, documents: UploadAnswer['documents']): UploadAnswer => {
+  const answerOf = (runId: string | null, documents: UploadAnswer['documents'], failure?: TvdbError): UploadAnswer => {
     const modeSource = ctx.config.sources.SERVICE_MODE.source.kind;
-    return { runId, documents, decision, modeSource, skipped: inputs.skipped, ms: ctx.clock.monotonic() - started };
+    const ms = ctx.clock.monotonic() - started;
+    return { runId, documents, decision, modeSource, skipped: inputs.skipped, ms, ...(failure && { failure }) };
   };
-  if (taken.some(({ state }) => state === 'ready')) await notePlan(taken, decision, ctx);
-  if (!goesOn(taken, request)) {
-    const documents = request.dryRun
-      ? await foreseen(inputs, taken, { ...request, decision }, world)
-      : resultsOf(inputs, taken, new Map());
+  const stopped = stoppedAt(taken, ctx);
+  if (stopped === undefined && taken.some(({ state }) => state === 'ready')) await notePlan(taken, decision, ctx);
+  if (stopped !== undefined || !goesOn(taken, request)) {
+    const documents =
+      request.dryRun && stopped === undefined
+        ? await foreseen(inputs, taken, { ...request, decision }, world)
+        : resultsOf(inputs, taken, new Map());
     await discardAll(taken);
-    const answer = answerOf(null, documents);
-    return { answer, exitCode: exitOf(answer, rules) };
+    return endOf(answerOf(null, documents, stopped), rules, ctx);
   }
   const runId = ctx.ids.uuid();
   ctx.ui.setRun(runId);
-  return withRun(world.pipeline, { runId, command: 'upload', mode }, async () => {
-    const { accepted, events } = await acceptAll(taken, { ...request, runId, decision }, world, ctx);
-    const labels = new Map([...accepted].map(([index, { job }]) => [job.job_id, inputs.found[index]?.shown ?? '']));
-    await driveUpload({ runId, labels, events }, request, world, ctx);
-    const answer = answerOf(runId, await withOutcomes(resultsOf(inputs, taken, accepted), world));
-    return { answer, exitCode: interruptedCode(ctx) ?? exitOf(answer, rules) };
-  });
+  const acceptance: Acceptance = { accepted: new Map(), events: [] };
+  const { accepted, events } = acceptance;
+  const outcomes = (lenient: boolean) => withOutcomes(resultsOf(inputs, taken, accepted), world, { lenient });
+  try {
+    return await withRun(world.pipeline, { runId, command: 'upload', mode }, async () => {
+      await acceptAll(taken, { ...request, runId, decision }, acceptance, world, ctx);
+      const labels = new Map([...accepted].map(([index, { job }]) => [job.job_id, inputs.found[index]?.shown ?? '']));
+      await driveUpload({ runId, labels, events }, request, world, ctx);
+      return endOf(answerOf(runId, await outcomes(false)), rules, ctx);
+    });
+  } catch (thrown) {
+    // What was accepted is durable, whatever happened to the rest; nobody else would tell of it.
+    await discardAll(taken).catch(() => {});
+    const documents = await outcomes(true);
+    return endOf(answerOf(accepted.size > 0 ? runId : null, documents, cutShort(thrown, documents)), rules, ctx);
+  }
+}
+
+/** Finds the inputs. Throws like `findInputs`; when it is stopped meanwhile, E012 that says what that means. */
+async function lookFor(request: UploadRequest, ctx: CommandContext): Promise<Inputs> {
+  const { interrupt, cwd } = ctx;
+  try {
+    return await findInputs({ ...request, named: request.paths, cwd, stdin: standardInput(ctx) }, interrupt.stopping);
+  } catch (thrown) {
+    throw interrupt.stopping.aborted ? stoppedBefore(interrupt) : thrown;
+  }
+}
+
+/** E012 when the upload was stopped before the first acceptance. Who only stopped reading, after the check, gets it all the same. */
+function stoppedAt(taken: readonly Taken[], { interrupt }: CommandContext): TvdbError | undefined {
+  const cause = stopCauseOf(interrupt);
+  const cut = taken.some(({ state }) => state === 'dropped' || state === 'untried');
+  if (!interrupt.stopping.aborted || (cause === 'closed-pipe' && !cut)) return undefined;
+  return stoppedBefore(interrupt, taken.filter(({ state }) => state !== 'untried').length, taken.length);
 }
 
 /** Whether anything is to be accepted. */
@@ -123,19 +154,44 @@ async function takeAll(
       : { kind: 'stream', stream: pipedBytes(ctx), filename: input.shown };
   });
   const view = await ctx.ui.startProgress();
-  const animated = ctx.ui.progress === 'tty';
-  const onTaken = (done: number) => animated && view.tally(`[ ${done}/${found.length} checked ]`);
-  if (animated) view.tally(`checking ${plural(found.length, 'file')}`);
+  const onTaken = showChecking(view, found.length, ctx);
   try {
     return await takeIn(
       world.pipeline,
       sources,
-      { concurrency: Math.min(MOST_HANDS, Math.max(2, world.concurrency)), failFast, onTaken },
+      {
+        concurrency: Math.min(MOST_HANDS, Math.max(2, world.concurrency)),
+        failFast,
+        onTaken,
+        freeBytes: () => freeBytesAt(world.config.home),
+      },
       ctx.interrupt.stopping,
     );
   } finally {
     view.close();
   }
+}
+
+/** Fewer files are checked sooner than anyone wonders what happens; a log has no use for a line about that. */
+const WORTH_A_LINE = 20;
+
+/** Shows how many files are checked: a line that changes on a terminal, a line at each tenth elsewhere. */
+function showChecking(view: ProgressView, total: number, { ui }: CommandContext): (done: number) => void {
+  if (ui.progress === 'tty') {
+    view.tally(`checking ${plural(total, 'file')}`);
+    return (done) => view.tally(`[ ${done}/${total} checked ]`);
+  }
+  if (total < WORTH_A_LINE) return () => {};
+  const show = (done: number) =>
+    view.item('check', {
+      label: plural(total, 'file'),
+      step: 'check',
+      status: done === total ? 'ok' : 'run',
+      done,
+      total,
+    });
+  show(0);
+  return show;
 }
 
 async function notePlan(

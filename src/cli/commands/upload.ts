@@ -2,8 +2,9 @@
 import { TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
-import { type CommandContext, type CommandResult, defineCommand, type ExitCode } from '../command.ts';
+import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
 import type { UploadAnswer } from './upload-result.ts';
+import type { Uploaded } from './upload-stop.ts';
 
 export const uploadCommand = defineCommand({
   name: 'upload',
@@ -173,22 +174,27 @@ function checkTarget(
 }
 
 async function toResult(
-  { answer, exitCode }: { answer: UploadAnswer; exitCode: ExitCode },
-  { ui, clock }: CommandContext,
+  { answer, exitCode }: Uploaded,
+  { ui, clock, interrupt }: CommandContext,
 ): Promise<CommandResult> {
-  const [{ uploadJson }, { errorOf }, view] = await Promise.all([
+  const [{ uploadJson }, { annotationsOf, errorOf }, { stopCauseOf }, view] = await Promise.all([
     import('./upload-json.ts'),
     import('./upload-result.ts'),
+    import('./upload-stop.ts'),
     import('./upload-view.ts'),
   ]);
   const error = errorOf(answer, exitCode);
-  if (ui.format === 'plain' && answer.documents.length > 1) ui.note((page) => page.line(view.closingLine(answer)));
+  const some = answer.documents.length > 1;
+  // Nobody reads the answer any more, and that some documents have no job must not go unsaid.
+  const unread =
+    stopCauseOf(interrupt) === 'closed-pipe' && answer.documents.some(({ status }) => status === 'not_accepted');
+  if ((ui.format === 'plain' && some) || unread) ui.note((page) => page.line(view.closingLine(answer)));
   const next = nextStep(answer);
   return {
     exitCode,
     data: uploadJson(answer),
     warnings: view.parkedWarnings(answer, ui, clock.now()),
-    ...(error !== undefined && { error }),
+    ...(error !== undefined && { error, annotations: annotationsOf(answer, error) }),
     render: (page) => view.uploadPage(page, answer, ui, clock.now()),
     plain: () => answer.documents.map(view.documentRow),
     quiet: () => [

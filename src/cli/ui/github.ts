@@ -3,6 +3,12 @@
 /** The runner shows only ten of a kind for one step: nine, and one that counts the rest. */
 const SHOWN = 9;
 
+/** An error as the runner shows it. */
+export interface Annotation {
+  readonly title: string;
+  readonly message: string;
+}
+
 export interface Annotations {
   /** The command line of one annotation, or an empty text once enough were printed. */
   add(kind: 'error' | 'warning', title: string, message: string): string;

@@ -225,7 +225,8 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
             verbose: options.verbosity > 0,
           }),
         );
-        annotate('error', `${error.label} ${error.category}`, error.message);
+        const own = [{ title: `${error.label} ${error.category}`, message: error.message }];
+        for (const { title, message } of ending.result?.annotations ?? own) annotate('error', title, message);
       }
       if (facts.actions) await say(notes.rest());
       return exitCode;

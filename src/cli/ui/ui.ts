@@ -1,6 +1,7 @@
 /** What the one `ui` object offers. Commands talk to this; only the files beside it touch streams and terminal libraries. */
 import type { TvdbError } from '../../base/errors.ts';
 import type { ExitCode } from '../exit-codes.ts';
+import type { Annotation } from './github.ts';
 import type { Cell, StatusWord, Text } from './text.ts';
 
 /** What is known about one output stream, decided once at start. */
@@ -100,6 +101,8 @@ export interface CommandResult {
   readonly warnings?: readonly Warning[];
   /** A failure whose `data` is worth showing all the same (some documents failed, a check failed). */
   readonly error?: TvdbError;
+  /** Errors as GitHub Actions shows them, instead of one for `error`: where several things failed, each has its own. */
+  readonly annotations?: readonly Annotation[];
   /** The answer for people. */
   readonly render?: (page: Page) => void;
   /** The answer for pipes: one row a record, no header. Without it the page is printed without colour, width limit or glyphs. */

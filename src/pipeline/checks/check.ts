@@ -1,8 +1,11 @@
 /** What a check of `tvdb doctor` is given and what it answers. */
 import type { Clock } from '../../base/clock.ts';
+import type { ErrorCode } from '../../base/error-codes.ts';
+import { asTvdbError, TvdbError } from '../../base/errors.ts';
 import type { Config } from '../../config/load.ts';
 import type { Storage } from '../../storage/local.ts';
 import type { Store } from '../../store/open.ts';
+import { storeError } from '../../store/store-error.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skip';
 
@@ -49,6 +52,43 @@ export type Check = (context: CheckContext) => Promise<Finding>;
 /** A finding without anything to do. */
 export function ok(detail: string): Finding {
   return { status: 'ok', detail };
+}
+
+type Fix = NonNullable<Finding['fix']>;
+
+/** What to do about a damaged store. */
+export const RESTORE: Fix = { text: 'stop all workers and restore a backup of the home directory', commands: [] };
+
+/** Where the general fix of a code sends people to `tvdb doctor`, which is where they are. */
+const FIXES: Partial<Record<ErrorCode, Fix>> = {
+  E502: RESTORE,
+  E506: { text: 'correct its owner and rights, or restore a backup of the home directory', commands: [] },
+};
+
+/** An error as a finding, with its code and what to do. */
+export function failed(error: TvdbError): Finding {
+  return {
+    status: 'fail',
+    detail: `${error.message}  (${error.label})`,
+    ...(error.why !== undefined && { why: error.why }),
+    fix: FIXES[error.code] ?? { text: error.fix, commands: error.commands },
+  };
+}
+
+/**
+ * What a check ran into, in the words of tvdb: damage of the store (E502, E506) and places of `home` that the system
+ * refuses (E104) are nobody's bug.
+ */
+export function foreseen(thrown: unknown, home: string): TvdbError {
+  const known = storeError(thrown);
+  if (known !== null) return known;
+  const { code, syscall, path } = thrown as NodeJS.ErrnoException;
+  if (typeof code !== 'string' || typeof syscall !== 'string') return asTvdbError(thrown);
+  return new TvdbError('E104', {
+    message: `${path ?? home} cannot be used`,
+    why: `the system says ${code}`,
+    cause: thrown,
+  });
 }
 
 /** Not looked at, which is not a pass. */

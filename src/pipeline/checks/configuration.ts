@@ -5,15 +5,25 @@ import { parseEnv } from 'node:util';
 import { sourceText } from '../../config/load.ts';
 import { readPreferences } from '../../config/preferences.ts';
 import { VARIABLES, type VariableName } from '../../config/variables.ts';
-import { type Check, type CheckContext, ok } from './check.ts';
+import { type Check, type CheckContext, failed, ok } from './check.ts';
 
 const NAMES = Object.keys(VARIABLES) as VariableName[];
 const SECRETS: readonly string[] = NAMES.filter((name) => 'secret' in VARIABLES[name]);
 /** Read by the crash tests, on purpose not a setting. */
 const INTERNAL = ['TVDB_FAULT', 'TVDB_CRASH_KILLS'];
 
-/** A file that cannot be read ends every command before its handler runs, so here it is whole; names may be misspelt. */
-export const config: Check = async ({ config: { preferencesFile }, env }) => {
+/** What cannot be read or is not valid ends most commands before they begin; names may be misspelt. */
+export const config: Check = async ({ config: { preferencesFile, problems }, env }) => {
+  const [first] = problems;
+  if (first !== undefined) {
+    const whys = problems.flatMap(({ error: { why } }) => why ?? []);
+    return {
+      status: 'fail',
+      detail: problems.map(({ error }) => failed(error).detail).join('; '),
+      ...(whys.length > 0 && { why: whys.join('; ') }),
+      fix: { text: [...new Set(problems.map(({ error }) => error.fix))].join(' '), commands: ['tvdb config list'] },
+    };
+  }
   const known: readonly string[] = NAMES;
   const saved = Object.keys(readPreferences(preferencesFile));
   const unknown = saved.filter((name) => !known.includes(name) && !name.startsWith('__'));

@@ -173,6 +173,19 @@ async function orphans({ db }: Store, { storage, clock }: CheckContext): Promise
     ({ documentId, modifiedAt }) => documentId === null || modifiedAt < clock.now() - SETTLED_MS,
   );
   const [first] = strays;
+  const young = orphaned.length - strays.length;
+  if (first === undefined && young > 0) {
+    const known = entries.length - young;
+    const detail = `${known} of ${entries.length} stored files have their document, ${young} younger than an hour have none`;
+    // Beside known ones they are most likely of an upload that is under way.
+    if (known > 0) return ok(detail);
+    return {
+      status: 'warn',
+      detail,
+      why: 'the store was emptied or replaced, or the first upload is under way',
+      fix: { text: 'unless an upload is running, restore a backup of the home directory', commands: ['tvdb status'] },
+    };
+  }
   if (first === undefined) return ok(`${entries.length} stored files, each with its document`);
   return {
     status: 'warn',

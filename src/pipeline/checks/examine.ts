@@ -1,11 +1,10 @@
 /** Runs the checks of `tvdb doctor`: each with its own time limit, side by side where that is safe, answered in fixed order. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { asTvdbError } from '../../base/errors.ts';
 import { openStorage } from '../../storage/local.ts';
 import { openStore, STORE_FILE, type Store } from '../../store/open.ts';
 import { CHECK_IDS, type CheckGroup, type CheckId, checkRow, LIMIT_MS } from './catalogue.ts';
-import type { Check, CheckContext, Finding } from './check.ts';
+import { type Check, type CheckContext, type Finding, failed, foreseen } from './check.ts';
 import { RUN } from './checks.ts';
 
 export interface Examined extends Finding {
@@ -102,15 +101,9 @@ async function limited(
     }),
     () => ({ status: 'skip', detail: 'stopped' }),
   );
-  const answer = check({ ...base, signal: cut.signal }).catch((thrown: unknown): Finding => {
-    const error = asTvdbError(thrown);
-    return {
-      status: 'fail',
-      detail: error.message,
-      ...(error.why !== undefined && { why: error.why }),
-      fix: { text: error.fix, commands: error.commands },
-    };
-  });
+  const answer = check({ ...base, signal: cut.signal }).catch(
+    (thrown: unknown): Finding => failed(foreseen(thrown, base.config.home)),
+  );
   const finding = await Promise.race([answer, timeUp]);
   over.abort();
   cut.abort();

@@ -1,5 +1,4 @@
 /** Checks of the store as a database: it opens, its pages and references are sound, its leases make sense. */
-import { asTvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
 import {
   brokenReferences,
@@ -12,7 +11,7 @@ import {
 } from '../../store/check.ts';
 import type { Store } from '../../store/open.ts';
 import { deadWorkers, listWorkers } from '../../store/workers.ts';
-import { type Check, type CheckContext, type Finding, ok, onStore } from './check.ts';
+import { type Check, type CheckContext, type Finding, failed, foreseen, ok, onStore, RESTORE } from './check.ts';
 
 /** A lease this many times longer than a fresh one was written under a clock that was wrong. */
 const LONG_LEASES = 2;
@@ -24,14 +23,7 @@ export const store: Check = async ({ openedStore, config: { home } }) => {
     const { bytes, version } = storeFacts(opened);
     return ok(`${home}  ${(bytes / 1e6).toFixed(1)} MB, schema ${version}`);
   } catch (thrown) {
-    const error = asTvdbError(thrown);
-    const why = error.why === undefined ? {} : { why: error.why };
-    return {
-      status: 'fail',
-      detail: `${error.message}  (${error.label})`,
-      ...why,
-      fix: { text: error.fix, commands: error.commands },
-    };
+    return failed(foreseen(thrown, home));
   }
 };
 
@@ -41,8 +33,6 @@ export const pragmas: Check = (context) =>
     if (wrong.length === 0) return ok('write-ahead log, every commit synced, no memory map');
     return { status: 'fail', detail: wrong.join('; '), why: 'an acknowledged commit could be lost' };
   });
-
-const RESTORE = { text: 'stop all workers and restore a backup of the home directory', commands: [] };
 
 export const quickCheck: Check = (context) => onStore(context, (opened) => tables(opened, context, 'quick_check'));
 
