@@ -2,7 +2,7 @@
  * The directories of the storage: real ones all the way down from the tool's home, and durable before a file goes in.
  *
  * A symbolic link on the way would lead writes and removals out of the root. The levels are looked at on every use, not
- * once: a link can be put in their place during a run, and three calls of lstat cost some 50 µs.
+ * once: a link can be put in their place during a run, and three calls of lstat take 0.14 ms.
  */
 import { lstat, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -224,7 +224,7 @@ describe('documents that somebody else stopped', () => {
     const over = gate();
     const clock = steeredClock((ms) => {
       // The heartbeat that finds its jobs gone.
-      if (ms === 9_000) return over.opened;
+      if (ms === 9_000) return over.opened.then(() => new Promise((resolve) => setImmediate(resolve)));
       if (ms !== 3_600_000) return undefined;
       begun.open();
       return new Promise(() => {});

@@ -5,9 +5,14 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { stageStream } from '../../src/storage/intake.ts';
+import { stageFile, stageStream } from '../../src/storage/intake.ts';
 import { openStorage, storageUri } from '../../src/storage/local.ts';
 import { tempDirectory } from '../setup/temp.ts';
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  return { ...real, open: vi.fn(real.open) };
+});
 
 const documentId = 'bbbbbbbb-0000-4000-8000-000000000001';
 const key = { bucket: 'parsed', userId: 'aaaaaaaa-0000-4000-8000-000000000001', documentId, ext: 'md' } as const;
@@ -68,6 +73,12 @@ describe('a system that runs out of something', () => {
       await expect(staging).rejects.toMatchObject({ code: 'E503', retry: { kind: 'later' } });
       expect(left()).toEqual([]);
     }
+  });
+
+  it.each(['EMFILE', 'ENFILE'])('is E503 too when it has no handle left for the document: %s', async (code) => {
+    vi.mocked(open).mockRejectedValueOnce(Object.assign(new Error('refused by the test'), { code }));
+    const staging = stageFile(setup().storage, '/dev/null', 'temp', { maxBytes: 100 });
+    await expect(staging).rejects.toMatchObject({ code: 'E503', retry: { kind: 'later' } });
   });
 
   it('does not hide an error that is none of these', async () => {
