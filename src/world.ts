@@ -14,6 +14,7 @@ import { lockTransport } from './services/transport-lock.ts';
 import { openStorage, type Storage } from './storage/local.ts';
 import { localUserId } from './store/meta.ts';
 import { openStore, type Store } from './store/open.ts';
+import { thisProcess } from './store/workers.ts';
 
 /** What the machine gives; tests pass their own. */
 export interface WorldDeps {
@@ -53,7 +54,7 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
     releasers.push(lockTransport());
     const store = openStore({ home, clock });
     releasers.push(() => store.close());
-    const storage = openStorage(home);
+    const storage = openStorage(home, thisProcess());
     const log = createLog({
       target: logFile === undefined ? { directory: join(home, 'logs') } : { file: logFile },
       level: settings.LOG_LEVEL,
@@ -90,7 +91,12 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
 
 function buildRouter(
   { settings }: Config,
-  { clock, random, pool, releasers }: Pick<WorldDeps, 'clock' | 'random'> & {
+  {
+    clock,
+    random,
+    pool,
+    releasers,
+  }: Pick<WorldDeps, 'clock' | 'random'> & {
     pool: () => Promise<PdfPool>;
     releasers: (() => void | Promise<void>)[];
   },

@@ -263,7 +263,12 @@ export const ERROR_CODES = {
     title: 'The store is damaged',
     fix: 'Run `tvdb doctor`, and restore a backup.',
   },
-  E503: { category: 'environment', exit: 6, title: 'The disk is full', fix: 'Free space, then `tvdb run` continues.' },
+  E503: {
+    category: 'environment',
+    exit: 6,
+    title: 'The disk cannot take more',
+    fix: 'Free space (or open files), then `tvdb run` continues.',
+  },
   E504: {
     category: 'usage',
     exit: 2,

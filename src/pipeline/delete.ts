@@ -19,6 +19,7 @@ import { forgetTags } from '../store/jobs/forget.ts';
 import type { Trx } from '../store/open.ts';
 import { overwriteDeleted } from '../store/purge.ts';
 import type { JobEventRow, JobRow } from '../store/schema.ts';
+import { isSameProcess } from '../store/workers.ts';
 import { type Stopped, stopJob, stopParse } from './cancel.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
@@ -59,6 +60,8 @@ export async function deleteDocument(
   const [newest] = jobs;
   if (event !== undefined && newest !== undefined) onEvent(event, newest);
   await removeFiles(deps, documentId, erased.rawPath, erased.userId);
+  // A killed upload may have left a copy that was never placed.
+  await deps.storage.sweepIncoming(isSameProcess);
   return deleted;
 }
 
@@ -119,7 +122,7 @@ async function removeFiles(
   } catch (error) {
     throw new TvdbError('E104', {
       message: `The stored files of document ${shortId(documentId)} cannot be removed`,
-      why: `the system says ${(error as NodeJS.ErrnoException).code ?? 'unknown'}; the store holds nothing of it any more`,
+      why: `${error instanceof Error ? error.message : String(error)}; the store holds nothing of it any more`,
       commands: [`tvdb delete ${documentId} --yes`],
       facts: { document_id: documentId },
       cause: error,

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { asTvdbError } from '../base/errors.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
 import { endRun, startRun } from '../store/runs.ts';
+import { isSameProcess } from '../store/workers.ts';
 import type { PipelineDeps } from './stage.ts';
 import { type WorkOptions, type WorkSummary, work } from './worker.ts';
 
@@ -11,11 +12,13 @@ const SETTLE_MS = 10_000;
 
 /** Records a run around `body`: when it began, when it ended, with which exit code; also when it throws. */
 export async function withRun<T extends { exitCode: number }>(
-  { store, clock }: PipelineDeps,
+  { store, storage, clock }: PipelineDeps,
   run: { runId: string; command: string; mode: ServiceMode | null },
   body: () => Promise<T>,
 ): Promise<T> {
   await store.write((trx) => startRun(trx, { ...run, now: clock.now() }));
+  // Copies of documents that a killed upload had not placed yet.
+  await storage.sweepIncoming(isSameProcess);
   const end = (exitCode: number) => store.write((trx) => endRun(trx, { runId: run.runId, now: clock.now(), exitCode }));
   try {
     const result = await body();

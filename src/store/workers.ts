@@ -70,7 +70,8 @@ export async function listWorkers(db: Db) {
   return db.selectFrom('workers').selectAll().orderBy('heartbeat_at', 'desc').execute();
 }
 
-function isSameProcess({ pid, pid_started }: { pid: number; pid_started: string }): boolean {
+/** Whether the process that had this id and start time on this machine is still alive. */
+export function isSameProcess({ pid, pid_started }: { pid: number; pid_started: string }): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
