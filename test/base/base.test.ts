@@ -106,6 +106,16 @@ describe('the scrubber', () => {
     }
   });
 
+  it('T90 removes a secret that was broken into lines, and nothing around it', () => {
+    const at = (...cuts: number[]) =>
+      [0, ...cuts]
+        .map((start, index) => secret.slice(start, cuts[index] ?? secret.length))
+        .join('\x1b[39m\n       \x1b[36m');
+    expect(scrub(`why  the key\n     ${at(5, 20)} is\n     wrong`)).toBe('why  the key\n     [secret] is\n     wrong');
+    expect(scrub(`${at(1)}\n${secret}\n\n${at(25)}.`)).toBe('[secret]\n[secret]\n\n[secret].');
+    expect(scrub('one\n  two\n')).toBe('one\n  two\n');
+  });
+
   it('leaves everything else alone, and does nothing without secrets', () => {
     expect(scrub('an ordinary line')).toBe('an ordinary line');
     expect(createScrubber([])('llx')).toBe('llx');

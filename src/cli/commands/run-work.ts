@@ -12,7 +12,7 @@ import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
 import { type RunAnswer, runAnswer, runExit } from './run-answer.ts';
 import { activityLine, activityOf, activityRow, readyNote } from './run-view.ts';
-import { interruptedCode } from './upload-drive.ts';
+import { interruptedCode } from './upload-stop.ts';
 
 export interface RunRequest {
   readonly mode: ServiceMode | undefined;

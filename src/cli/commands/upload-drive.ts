@@ -14,8 +14,6 @@ import { type PendingResult, type Told, withOutcomes } from './upload-documents.
 import { documentStatus, type ExitRules, resumeCommand, type UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, type Uploaded } from './upload-stop.ts';
 
-export { interruptedCode } from './upload-stop.ts';
-
 export interface DriveRequest {
   /** `false`: the jobs stay in the queue. */
   readonly wait: boolean;
