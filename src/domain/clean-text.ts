@@ -7,6 +7,7 @@
  * query cleaned the same way still matches; keeping joiners would leave two spellings of one visible word.
  */
 const INVISIBLE =
+  // biome-ignore lint/suspicious/noMisleadingCharacterClass: single code points are meant, combining ones among them
   /[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 const LONE_SURROGATE = /[\ud800-\udfff]/gu;
 const LINE_ENDING = /\r\n?|[\v\f\x85\u2028\u2029]/g;

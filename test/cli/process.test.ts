@@ -113,6 +113,7 @@ describe('what is loaded', () => {
     const hook = join(directory, 'hook.mjs');
     writeFileSync(
       hook,
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the text is the source of a module
       "import { writeSync } from 'node:fs';\nexport async function load(url, context, next) {\n  writeSync(2, `LOADED ${url}\\n`);\n  return next(url, context);\n}\n",
     );
     const { stderr, code } = await output(start(BIN, args, ['--no-warnings', '--experimental-loader', hook]));

@@ -125,7 +125,7 @@ describe('every command with a JSON form', () => {
 
   it('prints one document with its schema and the exit code of the process', () => {
     for (const { one, document } of documents()) {
-      expect(one.stdout, title(one)).toMatch(/^\{\n[^]*\n\}\n$/);
+      expect(one.stdout, title(one)).toMatch(/^\{\n[\s\S]*\n\}\n$/);
       expect(document, title(one)).toMatchObject({ schema: schemaOf(one), exit_code: one.code, ok: one.code === 0 });
       if (document.ok) expect(document.error, title(one)).toBeNull();
       if (document.error === null && !document.ok) expect([1, 8, 9], title(one)).toContain(one.code);

@@ -84,13 +84,13 @@ describe('the examination', () => {
     const refused = Object.assign(new Error('EACCES: permission denied'), {
       code: 'EACCES',
       syscall: 'lstat',
-      path: '/home/other/tvdb.sqlite',
+      path: '/data/tvdb.sqlite',
     });
     const { answer } = examining({ store: async () => Promise.reject(refused) }, undefined, ['store']);
     expect(await answer).toMatchObject([
       {
         status: 'fail',
-        detail: '/home/other/tvdb.sqlite cannot be used  (TVDB-E104)',
+        detail: '/data/tvdb.sqlite cannot be used  (TVDB-E104)',
         why: 'the system says EACCES',
         fix: { text: 'Check its owner and permissions, or set TVDB_HOME.' },
       },
