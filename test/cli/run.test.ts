@@ -122,13 +122,20 @@ describe('tvdb run', () => {
   it('--watch waits for new jobs until it was idle for --idle-timeout', async () => {
     const { json, tvdb } = workplace({ 'a.pdf': letter, 'b.pdf': unicode });
     expect((await tvdb(['upload', 'a.pdf', '--no-wait'])).stderr).toContain('next   tvdb run');
-    let idle = 0;
     let second: Promise<Json> | undefined;
-    // The queue is looked at every 77 ms when it is empty; the second job arrives after the first such look.
-    const clock = steeredClock((ms) => {
-      if (ms === 77 && ++idle === 1) second = json(['upload', 'b.pdf', '--no-wait']);
-      return ms === 77 && idle === 1 ? second?.then(() => {}) : undefined;
+    let ticks = 0;
+    // The queue is looked at every 77 ms. Time passes for the idle limit only with such looks, and not before the second
+    // job, which the first look brings about, is in the queue.
+    const steered = steeredClock((ms) => {
+      if (ms !== 77) return undefined;
+      second ??= json(['upload', 'b.pdf', '--no-wait']);
+      return second
+        .then(() => new Promise((resolve) => setImmediate(resolve)))
+        .then(() => {
+          ticks += 77;
+        });
     });
+    const clock = { ...steered, monotonic: () => ticks };
     const answer = await json(['run', '--watch', '--idle-timeout', '100ms', '--concurrency', '1'], {
       env: { POLL_INTERVAL: '77ms' },
       clock,
