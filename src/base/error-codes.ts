@@ -106,7 +106,7 @@ export const ERROR_CODES = {
   E102: {
     category: 'environment',
     exit: 4,
-    title: 'The real services are not built into this version',
+    title: 'There is no service of that kind in this version',
     fix: 'Use --mode mock.',
   },
   E103: {
@@ -158,8 +158,26 @@ export const ERROR_CODES = {
     title: 'The working directory cannot be used',
     fix: 'Change to a directory that exists, or name one with --cwd.',
   },
+  E112: {
+    category: 'environment',
+    exit: 4,
+    title: 'A service refused the key',
+    fix: 'Check the key, and that it belongs to the region of the base URL (`tvdb doctor` asks without spending).',
+  },
   E301: { category: 'upstream', exit: 6, title: 'A service is limiting requests', fix: 'Wait and run `tvdb run`.' },
+  E302: {
+    category: 'budget',
+    exit: 5,
+    title: 'The account at a service has no credit or quota left',
+    fix: 'Raise the limit or the plan at the service, then `tvdb retry <id>`. Waiting does not help.',
+  },
   E303: { category: 'upstream', exit: 6, title: 'A service does not answer', fix: 'Wait and run `tvdb run`.' },
+  E304: {
+    category: 'upstream',
+    exit: 6,
+    title: 'Requests to a service are paused after repeated failures',
+    fix: '`tvdb health` says when the next one goes out; `tvdb run` continues then.',
+  },
   E305: {
     category: 'upstream',
     exit: 9,
@@ -171,6 +189,36 @@ export const ERROR_CODES = {
     exit: 1,
     title: 'A simulated failure of a mock service',
     fix: 'Set MOCK_PARSE_FAILURE_RATE and MOCK_EMBED_FAILURE_RATE to 0, then `tvdb retry <id>`.',
+  },
+  E307: {
+    category: 'upstream',
+    exit: 6,
+    title: 'Whether a paid request arrived is not known',
+    fix: 'Run `tvdb run`: it looks for the request at the service before anything is sent again.',
+  },
+  E308: {
+    category: 'upstream',
+    exit: 6,
+    title: 'A service answered something that is not understood',
+    fix: 'Try again later; check the base URL if it is not the default.',
+  },
+  E309: {
+    category: 'upstream',
+    exit: 1,
+    title: 'A service refused the request',
+    fix: 'See `tvdb trace <id>` for the words of the service.',
+  },
+  E310: {
+    category: 'upstream',
+    exit: 1,
+    title: 'The parse service gave up on the document',
+    fix: 'See `tvdb trace <id>` for the reason; `tvdb retry <id>` parses it again, which costs again.',
+  },
+  E311: {
+    category: 'upstream',
+    exit: 1,
+    title: 'The parse service no longer has the result',
+    fix: 'It may have expired. `tvdb retry <id>` parses the document again, which costs again.',
   },
   E401: {
     category: 'data',
@@ -281,6 +329,18 @@ export const ERROR_CODES = {
     exit: 6,
     title: 'The store cannot be opened',
     fix: 'Check the path and permissions; `tvdb doctor` looks closer.',
+  },
+  E601: {
+    category: 'environment',
+    exit: 1,
+    title: 'A port cannot be listened on',
+    fix: 'Give another --port, or leave it out for a free one.',
+  },
+  E602: {
+    category: 'environment',
+    exit: 4,
+    title: 'Webhooks were asked for and cannot arrive',
+    fix: 'Set TVDB_PUBLIC_URL to the address of your tunnel, or use --results poll.',
   },
   E900: {
     category: 'internal',

@@ -78,3 +78,24 @@ export function timeZone(value: string): string {
     throw new Error('must be a time zone such as UTC or Europe/Berlin');
   }
 }
+
+/** An http or https address without query, or one of some names that stand for addresses. No slash at its end. */
+export function baseUrl(names: Readonly<Record<string, string>>): (value: string) => string {
+  return (value) => {
+    const named = names[value.toLowerCase()];
+    if (named !== undefined) return named;
+    let url: URL;
+    try {
+      url = new URL(value);
+    } catch {
+      const known = Object.keys(names);
+      throw new Error(
+        `must be ${known.length === 0 ? '' : `${known.join(', ')} or `}an address such as https://example.com`,
+      );
+    }
+    if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new Error('must begin with https:// or http://');
+    if (url.username !== '' || url.password !== '') throw new Error('must not contain a user name or password');
+    if (url.search !== '' || url.hash !== '') throw new Error('must not contain ? or #');
+    return url.href.replace(/\/+$/, '');
+  };
+}

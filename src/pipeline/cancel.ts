@@ -1,6 +1,6 @@
 /** Stops jobs on the user's word: the status, the fence and the buffers change at once, whoever works on the job. */
 import { type ActiveStatus, type EndedStatus, isEnded, stepOf } from '../domain/job-state.ts';
-import { latestAttempt, updateAttempt } from '../store/attempts.ts';
+import { latestAttempt, searchWindow, updateAttempt } from '../store/attempts.ts';
 import { clearBuffers } from '../store/chunks.ts';
 import { appendEvent } from '../store/events.ts';
 import { jobById } from '../store/jobs/find.ts';
@@ -80,13 +80,14 @@ export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: str
 export async function stopParse(
   attempt: AttemptRow,
   job: JobRow,
-  { router, log }: PipelineDeps,
+  { router, log, clock }: PipelineDeps,
   abort: AbortSignal,
 ): Promise<void> {
   try {
     const service = await router.parseService(attempt.origin);
+    const window = searchWindow(attempt, clock.now());
     const remoteIds =
-      attempt.remote_id === null ? await service.findByAttempt(attempt.attempt_id, abort) : [attempt.remote_id];
+      attempt.remote_id === null ? await service.findByAttempt(attempt.attempt_id, window, abort) : [attempt.remote_id];
     for (const remoteId of remoteIds) await service.cancel(remoteId, abort);
   } catch (error) {
     log('warn', 'a parse could not be stopped', {

@@ -2,7 +2,7 @@
 import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import type { ParseService } from '../services/parse/port.ts';
-import { latestAttempt, markSent, updateAttempt } from '../store/attempts.ts';
+import { latestAttempt, markSent, searchWindow, updateAttempt } from '../store/attempts.ts';
 import type { Trx } from '../store/open.ts';
 import { putParse } from '../store/parses.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
@@ -35,7 +35,8 @@ async function remoteIdOf(
   context: StageContext,
 ): Promise<string | null> {
   if (attempt.sent === null) return send(job, attempt, service, context);
-  const [found] = await service.findByAttempt(attempt.attempt_id, context.abort);
+  const window = searchWindow(attempt, context.clock.now());
+  const [found] = await service.findByAttempt(attempt.attempt_id, window, context.abort);
   if (found === undefined) return null;
   await context.record((trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'adopted', remote_id: found }), {
     event: { code: 'PARSE_ADOPTED', attemptId: attempt.attempt_id, data: { remote_id: found } },

@@ -72,3 +72,14 @@ export async function latestAttempt(
 export async function attemptsOfJob(db: Db, jobId: string): Promise<AttemptRow[]> {
   return db.selectFrom('attempts').selectAll().where('job_id', '=', jobId).orderBy('started_at').execute();
 }
+
+/** Clocks of two machines differ; what was made this long before we think we asked may be ours. */
+const CLOCK_SKEW_MS = 120_000;
+
+/** When a remote job of an attempt may have been made, as wide as the clocks may differ. */
+export function searchWindow(
+  { sent, started_at }: Pick<AttemptRow, 'sent' | 'started_at'>,
+  now: number,
+): { from: number; to: number } {
+  return { from: (sent ?? started_at) - CLOCK_SKEW_MS, to: now + CLOCK_SKEW_MS };
+}

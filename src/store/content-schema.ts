@@ -20,6 +20,8 @@ export interface ParsesTable {
   page_starts: Json | null;
   markdown_sha256: string | null;
   created_at: number;
+  /** JSON array of page numbers accepted although they failed, came empty or were cut; `null` when all are whole. */
+  incomplete_pages: Json | null;
 }
 
 interface ChunkColumns {

@@ -12,6 +12,17 @@ import type {
   VectorBufferTable,
   VectorsTable,
 } from './content-schema.ts';
+import type {
+  AttemptSharesTable,
+  BreakersTable,
+  EmbeddingCacheTable,
+  KeyAuditTable,
+  ParseCacheTable,
+  RateBucketsTable,
+  RemoteFilesTable,
+  ServiceHealthTable,
+  WebhookInboxTable,
+} from './services-schema.ts';
 
 /** JSON kept as text; written and read through the functions of the store file that owns the table. */
 type Json = string;
@@ -115,6 +126,11 @@ export interface UploadJobsTable {
   /** For `duplicate`: the complete job it points to. */
   duplicate_of: string | null;
   keep_old: Generated<number>;
+  /** JSON: `ParseOptions`; `null` for jobs made before there were any. */
+  parse_options: Json | null;
+  no_cache: Generated<number>;
+  /** The complete job whose fallen-back parts this one redoes for real. */
+  upgrades_job: string | null;
   processing_started_at: number | null;
   processing_completed_at: number | null;
   created_at: number;
@@ -161,6 +177,12 @@ export interface AttemptsTable {
   origin: Origin;
   /** JSON: a `StoredError`. */
   error: Json | null;
+  /** The invocation that sent it. */
+  run_id: string | null;
+  /** Credits or tokens, as the service said; `null` until it does. */
+  billed_units: number | null;
+  /** JSON: what was asked for besides the bytes (tier, version, pages). */
+  options: Json | null;
 }
 
 /** Processes that may hold leases. */
@@ -200,6 +222,15 @@ export interface Database {
   vector_bits: VectorBitsTable;
   workers: WorkersTable;
   mode_changes: ModeChangesTable;
+  attempt_shares: AttemptSharesTable;
+  webhook_inbox: WebhookInboxTable;
+  breakers: BreakersTable;
+  rate_buckets: RateBucketsTable;
+  service_health: ServiceHealthTable;
+  parse_cache: ParseCacheTable;
+  embedding_cache: EmbeddingCacheTable;
+  remote_files: RemoteFilesTable;
+  key_audit: KeyAuditTable;
 }
 
 export type DocumentRow = Selectable<DocumentsTable>;

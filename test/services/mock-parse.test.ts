@@ -107,7 +107,7 @@ describe('the mock parser', () => {
     const { calls, service } = controlled({ failureRate: 0.3, random: () => draws.shift() ?? 1 });
     const refused = service.submit(request('/x', 1), attempt('a'), never);
     await expect(refused).rejects.toMatchObject({ code: 'E306', retry: { kind: 'later' } });
-    expect(await service.findByAttempt('a', never)).toEqual([]);
+    expect(await service.findByAttempt('a', { from: 0, to: 1 }, never)).toEqual([]);
     await service.submit(request('/x', 1), attempt('b'), never);
     expect(calls).toHaveLength(1);
     await service.close();

@@ -22,12 +22,18 @@ export interface EmbedResult {
   vectors: Float32Array[];
   tokensBilled: number;
   model: string;
+  httpStatus?: number;
+  /** The service's own id of the request, if it gives one. */
+  requestId?: string;
 }
 
 export interface EmbedService {
   readonly origin: Origin;
   readonly space: EmbeddingSpace;
-  /** Embeds a batch; one outbound request. Throws a `TvdbError` when there is no usable answer. */
+  /**
+   * Embeds a batch; one outbound request. Throws a `TvdbError` when there is no usable answer: E307 when the request may
+   * have arrived and been billed, E309 with `facts.too_large: true` when the batch must be halved.
+   */
   embed(texts: readonly string[], attempt: EmbedAttempt, signal: AbortSignal): Promise<EmbedResult>;
   health(signal: AbortSignal): Promise<ServiceHealth>;
 }

@@ -116,7 +116,7 @@ export function createMockParse(options: MockParseOptions): ParseService & { clo
       forget();
       return { pages, creditsBilled: 0 };
     },
-    async findByAttempt(attemptId, signal) {
+    async findByAttempt(attemptId, _window, signal) {
       signal.throwIfAborted();
       return [...jobs].flatMap(([remoteId, job]) => (job.attemptId === attemptId ? [remoteId] : []));
     },

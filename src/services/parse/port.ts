@@ -12,6 +12,17 @@ export interface ParseRequest {
   mime: string;
   /** Walked pages: the most the service may process and bill. */
   pages: number;
+  /** Only these pages, 1-based; absent means all. Results carry the page numbers of the document. */
+  targetPages?: readonly number[];
+  /** Make it anew even where the service has a result of its own: an earlier one failed. */
+  disableCache?: boolean;
+}
+
+/** Where a service may deliver the news that a parse ended. */
+export interface WebhookTarget {
+  url: string;
+  /** Key of the signature, at least 32 bytes. */
+  secret: string;
 }
 
 /** Which attempt a request belongs to; committed in the store before it is sent. */
@@ -19,6 +30,14 @@ export interface ParseAttempt {
   attemptId: string;
   jobId: string;
   correlationId: string;
+}
+
+/** What is known of an accepted request besides its id. */
+export interface ParseReceipt {
+  remoteId: string;
+  httpStatus?: number;
+  /** The service's own id of the request, if it gives one. */
+  requestId?: string;
 }
 
 export type ParsePoll =
@@ -47,14 +66,24 @@ export interface ParseService {
   readonly parserVersion: string;
   /** True when the parse runs inside this process and dies with it: a worker then waits for it instead of parking the job. */
   readonly runsHere: boolean;
-  /** Starts a parse; one outbound request. Throws a `TvdbError` when it was not accepted. */
-  submit(request: ParseRequest, attempt: ParseAttempt, signal: AbortSignal): Promise<{ remoteId: string }>;
+  /**
+   * What must be at the service before a parse can start (the bytes). Free, and may be repeated. Absent where nothing is.
+   */
+  prepare?(request: ParseRequest, signal: AbortSignal): Promise<void>;
+  /**
+   * Starts a parse; one outbound request that may be billed. Throws a `TvdbError` when it was provably not accepted, E307
+   * when nobody knows: then it must be looked for with `findByAttempt`, never sent again.
+   */
+  submit(request: ParseRequest, attempt: ParseAttempt, signal: AbortSignal): Promise<ParseReceipt>;
   /** Asks how a parse stands. May wait up to `waitMs` for news where waiting is free; a remote client answers at once. */
   poll(remoteId: string, waitMs: number, signal: AbortSignal): Promise<ParsePoll>;
   /** The result of a parse that is `done`. Fetched once. */
   fetchResult(remoteId: string, signal: AbortSignal): Promise<ParseResult>;
-  /** Remote ids that were started for an attempt, oldest first; empty when there are none. */
-  findByAttempt(attemptId: string, signal: AbortSignal): Promise<string[]>;
+  /**
+   * Remote ids that were started for an attempt, oldest first; empty when there are none. Looks at what was made in
+   * `window` (wall clock, milliseconds).
+   */
+  findByAttempt(attemptId: string, window: { from: number; to: number }, signal: AbortSignal): Promise<string[]>;
   /** Stops a parse if it can still be stopped; no-op for unknown ids. */
   cancel(remoteId: string, signal: AbortSignal): Promise<void>;
   health(signal: AbortSignal): Promise<ServiceHealth>;

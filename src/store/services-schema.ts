@@ -1,0 +1,97 @@
+/** The tables that concern the paid services: deliveries, breakers, limits, health, caches, keys. */
+import type { Generated } from 'kysely';
+import type { Origin, ServiceName } from '../domain/service-mode.ts';
+
+/** JSON kept as text; written and read through the functions of the store file that owns the table. */
+type Json = string;
+
+/** What a job has in a request that carries chunks of several. */
+export interface AttemptSharesTable {
+  attempt_id: string;
+  job_id: string;
+  units: number;
+}
+
+/** Verified deliveries; a hint to look, never a result. */
+export interface WebhookInboxTable {
+  /** From the signed body, never from a header. */
+  event_id: string;
+  received_at: number;
+  remote_job_id: string;
+  event_type: string;
+  body_sha256: string;
+  handled_at: number | null;
+}
+
+export interface BreakersTable {
+  service: ServiceName;
+  state: 'closed' | 'open' | 'half_open';
+  failures: Generated<number>;
+  pauses: Generated<number>;
+  /** Label of the error that opened it. */
+  reason: string | null;
+  opened_at: number | null;
+  retry_at: number | null;
+  probe_owner: string | null;
+  probe_until: number | null;
+  updated_at: number;
+}
+
+export interface RateBucketsTable {
+  /** `llamaparse:requests`, `openai:tokens`, `openai:retries`, … */
+  name: string;
+  tokens: number;
+  capacity: number;
+  per_ms: number;
+  blocked_until: Generated<number>;
+  updated_at: number;
+}
+
+export interface ServiceHealthTable {
+  service: ServiceName;
+  origin: Origin;
+  at: number;
+  operation: string;
+  ok: number;
+  latency_ms: number;
+  http_status: number | null;
+  code: string | null;
+}
+
+export interface ParseCacheTable {
+  cache_key: string;
+  file_sha256: string;
+  pages: Json;
+  origin: Origin;
+  credits: number | null;
+  made_at: number;
+  last_used_at: number;
+  uses: Generated<number>;
+}
+
+export interface EmbeddingCacheTable {
+  embedding_space: string;
+  chunk_sha: string;
+  /** Float32, little-endian. */
+  vector: Buffer;
+  vector_sha: string;
+  tokens: number;
+  made_at: number;
+  last_used_at: number;
+}
+
+export interface RemoteFilesTable {
+  account: string;
+  file_sha256: string;
+  file_id: string;
+  uploaded_at: number;
+}
+
+export interface KeyAuditTable {
+  at: number;
+  service: ServiceName;
+  /** First 8 hex digits of the SHA-256 of the key. */
+  fingerprint: string;
+  event: 'first_use' | 'refused' | 'switched';
+  detail: string;
+}
