@@ -1,6 +1,7 @@
 /** The second step of an upload: accepts staged documents – bytes into place, duplicates found, the job made. */
 import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
+import type { ParseOptions } from '../domain/parse-options.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { discard } from '../storage/intake.ts';
@@ -12,6 +13,7 @@ import { insertJob, urgeJob } from '../store/jobs/insert.ts';
 import type { Trx } from '../store/open.ts';
 import type { DocumentRow, JobRow, NewJob } from '../store/schema.ts';
 import { chunkerKey, chunkOptions } from './chunk.ts';
+import { parseOptions } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { StagedDocument, UploadDeps } from './staging.ts';
 import type { OnEvent } from './step.ts';
@@ -26,6 +28,10 @@ export interface AcceptOptions {
   force: boolean;
   /** Keep earlier versions of the same path searchable. */
   keepOld: boolean;
+  /** How it is parsed; absent: as the settings say. */
+  parse?: ParseOptions | undefined;
+  /** Neither cache may answer: parse and embed again, and pay again. */
+  noCache?: boolean;
 }
 
 export interface Accepted {
@@ -35,10 +41,14 @@ export interface Accepted {
 }
 
 /** The key under which equal work is found again: everything that changes the result. */
-export async function configKey(deps: PipelineDeps, decision: RouterDecision): Promise<string> {
+export async function configKey(
+  deps: PipelineDeps,
+  decision: RouterDecision,
+  parse: ParseOptions = parseOptions(deps.settings),
+): Promise<string> {
   const { router, settings } = deps;
   const { llamaparse, openai } = decision.services;
-  const parser = llamaparse.use === null ? null : await router.parseService(llamaparse.use);
+  const parser = llamaparse.use === null ? null : await router.parseService(llamaparse.use, parse);
   const embedder = openai.use === null ? null : await router.embedService(openai.use);
   return sha256(
     canonicalJson({
@@ -62,7 +72,7 @@ export async function acceptDocument(
   onEvent: OnEvent,
 ): Promise<Accepted> {
   const { store, storage, clock, userId } = deps;
-  const key = await configKey(deps, options.decision);
+  const key = await configKey(deps, options.decision, options.parse);
   let bytesAt = staged.staged.path;
   for (;;) {
     const known = await documentBySha(store.db, userId, staged.staged.sha256);
@@ -194,6 +204,8 @@ function newJob(
     chunks_version: chunkerKey(chunkOptions(settings)),
     progress: JSON.stringify({ pages: document.pages }),
     keep_old: options.keepOld ? 1 : 0,
+    parse_options: JSON.stringify(options.parse ?? parseOptions(settings)),
+    no_cache: options.noCache === true ? 1 : 0,
     processing_completed_at: duplicate === undefined ? null : now,
     created_at: now,
     updated_at: now,

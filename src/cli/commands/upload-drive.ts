@@ -2,8 +2,8 @@
 import { basename } from 'node:path';
 import type { TvdbError } from '../../base/errors.ts';
 import { resumeRun } from '../../pipeline/resume.ts';
+import { decisionOf } from '../../pipeline/route.ts';
 import { drive, withRun } from '../../pipeline/run.ts';
-import { decisionOf } from '../../pipeline/submit-parse.ts';
 import { documentById } from '../../store/documents.ts';
 import { jobsOfRun } from '../../store/runs.ts';
 import type { World } from '../../world.ts';
