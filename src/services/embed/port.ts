@@ -15,6 +15,8 @@ export interface EmbedAttempt {
   attemptId: string;
   jobId: string;
   correlationId: string;
+  /** Tokens of all texts together, where they were counted before. */
+  tokens?: number;
 }
 
 export interface EmbedResult {
