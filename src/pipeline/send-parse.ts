@@ -24,6 +24,7 @@ export async function sendParse(
   const request = await requestOf(job, attempt, context);
   reach('parse.after_intent');
   await service.prepare?.(request, abort);
+  reach('parse.bytes_sent');
   const sentAt = clock.now();
   await context.record((trx) => markSent(trx, attempt.attempt_id, sentAt));
   reach('parse.before_send');
@@ -44,6 +45,7 @@ export async function sendParse(
         }),
       { event: { code: 'PARSE_REQUESTED', attemptId: attempt.attempt_id, data: { remote_id: remoteId } } },
     );
+    reach('parse.id_recorded');
     return { attempt: { ...attempt, sent: sentAt, remote_id: remoteId }, remoteId };
   } catch (thrown) {
     // What became of a request that we stopped waiting for is not known: the attempt stays `sent` and is looked for.

@@ -23,19 +23,22 @@ export interface VectorToRemember {
 }
 
 /**
- * The remembered vectors of some texts, by the SHA-256 of the text; texts without one are missing. A row whose bytes do
+ * The remembered vectors of some texts, by the SHA-256 of the text; texts without one are missing, as are
+ * those made before `madeSince`. A row whose bytes do
  * not match its own hash, or are no unit vector of the space's dimensions, counts as missing.
  */
 export async function cachedVectors(
   db: Db,
   space: { name: string; dimensions: number },
   chunkShas: readonly string[],
+  madeSince = 0,
 ): Promise<Map<string, CachedVector>> {
   const rows = await db
     .selectFrom('embedding_cache')
     .select(['chunk_sha', 'vector', 'vector_sha', 'tokens'])
     .where('embedding_space', '=', space.name)
     .where('chunk_sha', 'in', among(chunkShas))
+    .where('made_at', '>=', madeSince)
     .execute();
   return new Map(
     rows

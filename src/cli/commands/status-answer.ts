@@ -1,8 +1,6 @@
 /** Gathers what `status` answers: services, queue, jobs. Reads the store only; starts nothing and asks no service. */
 import { iso } from '../../base/clock.ts';
 import { isFailed, type JobStatus, STEPS, type Step, stepOf } from '../../domain/job-state.ts';
-import type { Route } from '../../domain/service-mode.ts';
-import { KEY_VARIABLES } from '../../services/router.ts';
 import { jobsWithRealRequests } from '../../store/attempt-totals.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
 import {
@@ -18,6 +16,7 @@ import type { World } from '../../world.ts';
 import { age, plural } from '../ui/format.ts';
 import type { StatusWord } from '../ui/text.ts';
 import { type JobSurroundings, jobJson } from './job-view.ts';
+import { routeReason } from './route-text.ts';
 
 export interface ServiceLine {
   readonly name: 'store' | 'worker' | 'llamaparse' | 'openai';
@@ -173,7 +172,7 @@ function routeLines({ router, config }: World): ServiceLine[] {
           : route.use === mode
             ? mode
             : `${mode} -> ${route.use.toUpperCase()}${route.fallback ? ' (fallback)' : ''}`,
-      detail: routeText(route, KEY_VARIABLES[name]),
+      detail: routeReason(route, name),
       json: {
         mode_configured: mode,
         mode_effective: route.use,
@@ -184,13 +183,6 @@ function routeLines({ router, config }: World): ServiceLine[] {
       },
     };
   });
-}
-
-function routeText({ use, why }: Route, key: string): string {
-  if (why === 'key_missing') return `${key} is not set`;
-  if (why === 'not_built') return 'the real service is not built into this version';
-  if (use === 'mock') return 'offline and free';
-  return why === 'override' ? 'as you asked for this service' : 'key is set';
 }
 
 /** `data` of `tvdb.status/v1`. */

@@ -19,11 +19,12 @@ import {
   resultsOf,
   withOutcomes,
 } from './upload-documents.ts';
+import { routeReason } from './route-text.ts';
 import { type DriveRequest, driveUpload } from './upload-drive.ts';
 import { estimate } from './upload-json.ts';
 import { fallbackRefused, type UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, stopCauseOf, stoppedBefore, type Uploaded } from './upload-stop.ts';
-import { fallbackReason, planNote } from './upload-view.ts';
+import { planNote } from './upload-view.ts';
 
 export interface UploadRequest extends DriveRequest, AcceptRequest {
   readonly paths: readonly string[];
@@ -135,7 +136,7 @@ function warnOfFallback(decision: RouterDecision, { onFallback }: UploadRequest,
   if (onFallback === 'fail') throw fallbackRefused(decision);
   for (const service of fallen) {
     const route = decision.services[service];
-    const message = `${service} falls back to MOCK: ${fallbackReason(route, service)}`;
+    const message = `${service} falls back to MOCK: ${routeReason(route, service)}`;
     ui.event('fallback', { service, to: route.use, reason: route.why });
     ui.warn({ code: 'TVDB-W302', message });
   }
