@@ -174,13 +174,14 @@ async function makeJob(
   return { state: 'accepted' as const, job, events };
 }
 
-function newJob(
-  { ids, settings }: UploadDeps,
+/** The row of a job that is about to be made. */
+export function newJob(
+  { ids, settings }: PipelineDeps,
   document: DocumentRow,
   key: string,
   now: number,
   options: AcceptOptions,
-  duplicate: JobRow | undefined,
+  duplicate?: JobRow,
 ): NewJob {
   const { decision } = options;
   return {

@@ -84,10 +84,24 @@ export function createRealServices(options: RealServicesOptions): RealServices {
   const parsers = once(async (key: string): Promise<ParseService> => {
     const { tier, version } = JSON.parse(key) as ParseOptions;
     const { createLlamaParse } = await import('./parse/llamaparse.ts');
-    const [http, governor, keys] = [await transport('transport'), await governors('llamaparse'), await ring('llamaparse')];
+    const [http, governor, keys] = [
+      await transport('transport'),
+      await governors('llamaparse'),
+      await ring('llamaparse'),
+    ];
     const { LLAMA_CLOUD_BASE_URL: baseUrl } = settings;
     const { webhook } = options;
-    return createLlamaParse({ baseUrl, tier, version, http, governor, keys, clock, webhook, files: rememberedFiles(store, clock) });
+    return createLlamaParse({
+      baseUrl,
+      tier,
+      version,
+      http,
+      governor,
+      keys,
+      clock,
+      webhook,
+      files: rememberedFiles(store, clock),
+    });
   });
   const embedders = once(async (model: Settings['OPENAI_EMBED_MODEL']): Promise<EmbedService> => {
     const { createOpenAiEmbed } = await import('./embed/openai.ts');

@@ -61,7 +61,7 @@ export function createRouter({ keys, parse, embed, stateOf, retryAllowed }: Rout
   const decide = (mode: ServiceMode, overrides: Overrides = {}, states: States = {}): RouterDecision => {
     const wish = { mode, overrides };
     const llamaparse = choice('llamaparse', wish, states.llamaparse);
-    const openai = embedRoute(choice('openai', wish, states.openai), llamaparse, overrides);
+    const openai = embedRoute(choice('openai', wish, states.openai), llamaparse, wish);
     const set = Object.keys(overrides).length > 0;
     return { mode, ...(set && { overrides }), services: { llamaparse, openai } };
   };
@@ -84,7 +84,7 @@ export function createRouter({ keys, parse, embed, stateOf, retryAllowed }: Rout
      */
     async route(service: ServiceName, wish: Wish, parsed?: Route): Promise<Route> {
       const route = choice(service, wish, await now(service));
-      return service === 'openai' && parsed !== undefined ? embedRoute(route, parsed, wish.overrides ?? {}) : route;
+      return service === 'openai' && parsed !== undefined ? embedRoute(route, parsed, wish) : route;
     },
 
     /** Whether this process can ask the real service at all. */
@@ -139,10 +139,12 @@ type States = Partial<Record<ServiceName, ServiceState | undefined>>;
  * A document whose parse fell back is embedded in the mock space: real vectors of a stand-in's text would be paid for
  * nothing. Who asks for a mock parse and real vectors in so many words gets them.
  */
-function embedRoute(wanted: Route, parsed: Route, overrides: Overrides): Route {
+function embedRoute(wanted: Route, parsed: Route, { mode, overrides = {} }: Wish): Route {
   if (parsed.use !== 'mock' || wanted.use !== 'real') return wanted;
   if (!parsed.fallback && overrides.openai !== undefined && overrides.openai !== 'mock') return wanted;
-  return { use: 'mock', why: 'parse_is_mock', fallback: parsed.fallback };
+  // Also when the mode was changed after the parse: real vectors were asked for and are not made.
+  const asked = (overrides.llamaparse ?? mode) === 'mock';
+  return { use: 'mock', why: 'parse_is_mock', fallback: parsed.fallback || !asked };
 }
 
 async function provider<T>(make: (() => Promise<T>) | undefined, origin: Origin, kind: string): Promise<T> {

@@ -11,6 +11,7 @@ import type { StandardInput } from '../input-list.ts';
 import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
 import type { ProgressView } from '../ui/ui.ts';
+import { routeReason } from './route-text.ts';
 import {
   type Acceptance,
   type AcceptRequest,
@@ -19,7 +20,6 @@ import {
   resultsOf,
   withOutcomes,
 } from './upload-documents.ts';
-import { routeReason } from './route-text.ts';
 import { type DriveRequest, driveUpload } from './upload-drive.ts';
 import { estimate } from './upload-json.ts';
 import { fallbackRefused, type UploadAnswer } from './upload-result.ts';
