@@ -49,6 +49,8 @@ export interface World {
    * Throws E601 when its port cannot be had.
    */
   listen(): Promise<Listener>;
+  /** The parse service is on this machine (the simulator) and reaches the listener without a public address. */
+  readonly reachesHere: boolean;
   /** Releases everything, the last made first. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -137,7 +139,22 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       inspect: async (path, signal) => (await pool()).inspect(path, signal),
     };
     const pipeline: UploadDeps = { store, storage, router, settings, clock, ids, random, log, userId, inspector };
-    return { config, clock, ids, log, store, storage, router, userId, concurrency, pipeline, news, listen, close };
+    return {
+      config,
+      clock,
+      ids,
+      log,
+      store,
+      storage,
+      router,
+      userId,
+      concurrency,
+      pipeline,
+      news,
+      listen,
+      reachesHere: isHere(config),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -201,10 +218,12 @@ function buildRouter(
  * Where a paid service delivers to: the public address. Without one only a service on this machine could reach the
  * listener: the simulator.
  */
-function remoteTarget(listener: Listener, { settings }: Config): WebhookTarget | null {
-  const { hostname } = new URL(settings.LLAMA_CLOUD_BASE_URL);
-  const here = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
-  return listener.publicUrl !== undefined || here ? listener.target() : null;
+function remoteTarget(listener: Listener, config: Config): WebhookTarget | null {
+  return listener.publicUrl !== undefined || isHere(config) ? listener.target() : null;
+}
+
+function isHere({ settings }: Config): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(settings.LLAMA_CLOUD_BASE_URL).hostname);
 }
 
 /** Runs `make` at the first call and gives everybody the same result; one that failed is tried again at the next call. */

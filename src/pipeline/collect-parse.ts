@@ -5,6 +5,7 @@ import type { ParsedPage } from '../domain/parsed-page.ts';
 import { allows } from '../domain/service-mode.ts';
 import type { ParseService } from '../services/parse/port.ts';
 import { latestAttempt, updateAttempt } from '../store/attempts.ts';
+import { documentById } from '../store/documents.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
 import { pagesOf, parseById, putParse } from '../store/parses.ts';
@@ -14,6 +15,7 @@ import { decisionOf, parseOptionsOf, unusable } from './route.ts';
 import { sendParse } from './send-parse.ts';
 import type { Outcome, Stage, StageContext } from './stage.ts';
 import { withProgress } from './stage.ts';
+import type { ParseAttemptOptions } from './submit-parse.ts';
 
 /** How long one look at a parse that runs in this process may wait. */
 const LOOK_MS = 15_000;
@@ -73,9 +75,17 @@ async function collect(
     await service.cancel(remoteId, abort);
     throw await failed(attempt, tooSlow(remoteId, settings.PARSE_DEADLINE), context);
   }
-  const result = await service.fetchResult(remoteId, abort);
+  const result = await service.fetchResult(remoteId, abort, await askedPages(job, attempt, context));
   reach('parse.result_fetched');
   return stored(job, attempt, service, result, context);
+}
+
+/** The pages a result must have: those that were asked for by number, or all of the document. */
+async function askedPages(job: JobRow, attempt: AttemptRow, { store }: StageContext): Promise<readonly number[]> {
+  const { pages } = JSON.parse(attempt.options ?? '{}') as Partial<ParseAttemptOptions>;
+  if (pages !== undefined) return pages;
+  const count = (await documentById(store.db, job.document_id))?.pages ?? 0;
+  return Array.from({ length: count }, (_, index) => index + 1);
 }
 
 /** The pages into the store, and the attempt ended, in one step with the move. */

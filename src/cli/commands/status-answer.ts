@@ -17,6 +17,7 @@ import { age, plural } from '../ui/format.ts';
 import type { StatusWord } from '../ui/text.ts';
 import { type JobSurroundings, jobJson } from './job-view.ts';
 import { routeReason } from './route-text.ts';
+import { serviceWishes } from './service-wishes.ts';
 
 export interface ServiceLine {
   readonly name: 'store' | 'worker' | 'llamaparse' | 'openai';
@@ -91,7 +92,7 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
     services: [
       await storeLine(world),
       workerLine(queue, lastBeat === undefined ? null : Math.max(0, at - lastBeat)),
-      ...routeLines(world),
+      ...(await routeLines(world)),
     ],
     queue,
     jobs,
@@ -158,10 +159,12 @@ function workerLine({ liveWorkers, active, waiting }: QueueState, sinceBeat: num
     : { ...base, word: 'skip', state: 'none running', detail: 'nothing to do' };
 }
 
-function routeLines({ router, config }: World): ServiceLine[] {
-  const { mode, services } = router.decide(config.settings.SERVICE_MODE);
+async function routeLines({ router, config }: World): Promise<ServiceLine[]> {
+  const wishes = serviceWishes([], config.settings);
+  const { services, mode: general } = await router.decideNow(config.settings.SERVICE_MODE, wishes);
   return (['llamaparse', 'openai'] as const).map((name) => {
     const route = services[name];
+    const mode = wishes[name] ?? general;
     return {
       name,
       title: name === 'openai' ? 'OpenAI' : 'LlamaParse',
@@ -179,7 +182,7 @@ function routeLines({ router, config }: World): ServiceLine[] {
         reason: route.why,
         fallback: route.fallback,
         since: null,
-        retry_at: null,
+        retry_at: iso(route.retryAt ?? null),
       },
     };
   });

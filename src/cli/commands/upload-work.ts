@@ -12,6 +12,7 @@ import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
 import type { ProgressView } from '../ui/ui.ts';
 import { routeReason } from './route-text.ts';
+import { serviceWishes } from './service-wishes.ts';
 import {
   type Acceptance,
   type AcceptRequest,
@@ -33,6 +34,8 @@ export interface UploadRequest extends DriveRequest, AcceptRequest {
   readonly recursive: boolean;
   readonly dryRun: boolean;
   readonly onFallback: 'warn' | 'fail';
+  /** `--service`, as given. */
+  readonly services: readonly { readonly key: string; readonly value: string }[];
 }
 
 /** Documents read and checked at a time: reading is fast, and each is looked at by a process of its own. */
@@ -43,7 +46,7 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   const started = ctx.clock.monotonic();
   const world = await ctx.openWorld();
   const { SERVICE_MODE: mode } = ctx.config.settings;
-  const decision = world.router.decide(mode);
+  const decision = await world.router.decideNow(mode, serviceWishes(request.services, ctx.config.settings));
   world.router.refuseUnusable(decision);
   warnOfFallback(decision, request, ctx);
   const inputs = await lookFor(request, ctx);
