@@ -18,12 +18,16 @@ export interface Started extends Simulator {
   openai: OpenAI;
 }
 
-/** A simulator on a virtual clock; the clients never retry. */
-export async function started(options: Partial<SimulatorOptions> = {}): Promise<Started> {
-  // Requests to this machine pass; all others stay forbidden.
+/** Requests to this machine pass; all others stay forbidden. */
+export function letThrough(): void {
   network.use(
     http.all('*', ({ request }) => (new URL(request.url).hostname === '127.0.0.1' ? passthrough() : undefined)),
   );
+}
+
+/** A simulator on a virtual clock; the clients never retry. */
+export async function started(options: Partial<SimulatorOptions> = {}): Promise<Started> {
+  letThrough();
   const clock = virtualClock();
   const simulator = await startSimulator({ clock, ids: countingIds(), ...options });
   onTestFinished(() => simulator.close());
