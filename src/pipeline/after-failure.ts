@@ -114,8 +114,8 @@ export async function fallbackOf(
     before,
     event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why: error.message, error: error.label } },
     set: { ...set, retry_count: 0, last_error: JSON.stringify(storedError(error)) },
+    check: (trx) => requireSameDecision(trx, job),
     write: async (trx) => {
-      await requireSameDecision(trx, job);
       if (unsent !== undefined) await updateAttempt(trx, unsent, { outcome: 'failed' });
     },
   };

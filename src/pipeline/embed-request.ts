@@ -6,6 +6,7 @@ import { checkVector, encodeVector } from '../domain/vector.ts';
 import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
 import { insertIntent, markSent, updateAttempt } from '../store/attempts.ts';
 import { rememberVectors } from '../store/embedding-cache.ts';
+import { LostLeaseError } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { BufferedChunk, JobRow } from '../store/schema.ts';
 import type { PipelineDeps } from './stage.ts';
@@ -51,35 +52,37 @@ interface Line {
 
 /** Sends the shares of the jobs that are still held as one request. Does not throw. */
 export async function sendShares<A extends EmbedAsk>(shares: readonly Share<A>[], line: Line): Promise<Sent<A>> {
-  let live = shares;
+  const held = await stillHeld(shares, line).catch((error: unknown) => ({ error }));
+  if ('error' in held) return { parts: [], lost: [], failed: shares, error: held.error };
+  const lost = shares.filter((share) => !held.includes(share)).map(({ ask }) => ask);
   try {
-    const intent = await intend(shares, line);
-    live = intent.live;
-    const lost = shares.filter((share) => !live.includes(share)).map(({ ask }) => ask);
-    if (live.length === 0) return { parts: [], lost, failed: [], error: null };
-    try {
-      return { parts: await post(intent.attemptId, live, line), lost, failed: [], error: null };
-    } catch (error) {
-      return { parts: [], lost, failed: live, error };
-    }
+    return { parts: held.length === 0 ? [] : await post(held, line), lost, failed: [], error: null };
   } catch (error) {
-    return { parts: [], lost: [], failed: shares, error };
+    return { parts: [], lost, failed: held, error };
   }
 }
 
-/** Commits the attempt and the mark that it is about to leave, for the jobs that are still held. */
-async function intend<A extends EmbedAsk>(
+/** The shares whose jobs this worker still has, before anything is asked of the service. */
+async function stillHeld<A extends EmbedAsk>(
   shares: readonly Share<A>[],
-  { deps: { store, ids, clock }, runId }: Line,
-): Promise<{ attemptId: string; live: readonly Share<A>[] }> {
-  const attemptId = ids.uuid();
-  const live = await store.write(async (trx) => {
+  { deps: { store } }: Line,
+): Promise<readonly Share<A>[]> {
+  return store.write(async (trx) => {
     const held: Share<A>[] = [];
     for (const share of shares) if (await share.ask.held(trx)) held.push(share);
-    const [first, ...others] = held;
-    if (first === undefined) return held;
-    const chunks = held.flatMap((share) => share.chunks);
-    const { space, origin } = first.ask.service;
+    return held;
+  });
+}
+
+/** Commits the attempt and the mark that it is about to leave. Throws `LostLeaseError` when a job was lost meanwhile. */
+async function intend(attemptId: string, shares: readonly Share[], { deps, runId }: Line): Promise<void> {
+  const { store, clock } = deps;
+  const [first, ...others] = shares;
+  if (first === undefined) return;
+  const chunks = shares.flatMap((share) => share.chunks);
+  const { space, origin } = first.ask.service;
+  await store.write(async (trx) => {
+    for (const { ask } of shares) if (!(await ask.held(trx))) throw new LostLeaseError(ask.job.job_id);
     await insertIntent(trx, {
       attemptId,
       jobId: first.ask.job.job_id,
@@ -93,29 +96,33 @@ async function intend<A extends EmbedAsk>(
       shares: others.map((share) => ({ jobId: share.ask.job.job_id, units: tokensOf(share.chunks) })),
     });
     await markSent(trx, attemptId, clock.now());
-    return held;
   });
-  return { attemptId, live };
 }
 
 /** One POST; its answer checked, and committed with the end of the attempt. */
 async function post<A extends EmbedAsk>(
-  attemptId: string,
   shares: readonly Share<A>[],
   line: Line,
 ): Promise<{ ask: A; part: EmbeddedPart }[]> {
   const { deps, abort } = line;
-  const { clock } = deps;
+  const { clock, ids } = deps;
   const [first] = shares;
   if (first === undefined) return [];
+  const attemptId = ids.uuid();
   const { service, job } = first.ask;
   const chunks = shares.flatMap((share) => share.chunks);
-  const sentAt = clock.monotonic();
-  reach('embed.before_batch');
+  let sentAt: number | null = null;
+  const leaving = async () => {
+    if (sentAt !== null) return;
+    await intend(attemptId, shares, line);
+    sentAt = clock.monotonic();
+    reach('embed.before_batch');
+  };
   try {
     const texts = chunks.map(({ text }) => text);
-    const attempt = { attemptId, jobId: job.job_id, correlationId: job.correlation_id };
+    const attempt = { attemptId, jobId: job.job_id, correlationId: job.correlation_id, leaving };
     const result = await service.embed(texts, attempt, abort);
+    if (sentAt === null) throw new Error('an embedding service sent a request without saying so');
     const vectors = checked(chunks, result, service.space.dimensions);
     reach('embed.after_batch');
     await commit(attemptId, { service, chunks, vectors, result, ms: Math.round(clock.monotonic() - sentAt) }, deps);
@@ -131,7 +138,8 @@ async function post<A extends EmbedAsk>(
     });
   } catch (thrown) {
     // A request that we stopped waiting for may be billed: the attempt stays `sent`, and is looked at before another.
-    if (!abort.aborted) await fail(attemptId, asTvdbError(thrown), deps);
+    // One that never left has no attempt.
+    if (!abort.aborted && sentAt !== null) await fail(attemptId, asTvdbError(thrown), deps);
     throw thrown;
   }
 }

@@ -36,9 +36,7 @@ export const planEmbedding: Stage = async (job, context) => {
       embed_origin: origin,
       progress: withProgress(job, { embeds_total: chunks.length, embeds_done: 0 }),
     },
-    write: async (trx) => {
-      if (changed) await requireSameDecision(trx, job);
-      await keepOnlySpace(trx, job.job_id, space.name);
-    },
+    ...(changed && { check: (trx) => requireSameDecision(trx, job) }),
+    write: (trx) => keepOnlySpace(trx, job.job_id, space.name),
   };
 };

@@ -25,13 +25,18 @@ export async function sendParse(
   reach('parse.after_intent');
   await service.prepare?.(request, abort);
   reach('parse.bytes_sent');
-  const sentAt = clock.now();
-  await context.record((trx) => markSent(trx, attempt.attempt_id, sentAt));
-  reach('parse.before_send');
+  let sentAt: number | null = null;
+  const leaving = async () => {
+    if (sentAt !== null) return;
+    const now = clock.now();
+    await context.record((trx) => markSent(trx, attempt.attempt_id, now));
+    sentAt = now;
+    reach('parse.before_send');
+  };
   try {
     const receipt = await service.submit(
       request,
-      { attemptId: attempt.attempt_id, jobId: job.job_id, correlationId: job.correlation_id },
+      { attemptId: attempt.attempt_id, jobId: job.job_id, correlationId: job.correlation_id, leaving },
       abort,
     );
     reach('parse.after_send');
@@ -50,6 +55,8 @@ export async function sendParse(
   } catch (thrown) {
     // What became of a request that we stopped waiting for is not known: the attempt stays `sent` and is looked for.
     if (abort.aborted) throw thrown;
+    // Nothing left: the attempt waits for its turn as it is.
+    if (sentAt === null) throw thrown;
     const error = asTvdbError(thrown);
     const facts = {
       error: JSON.stringify(storedError(error)),

@@ -42,6 +42,8 @@ export type Outcome =
       /** Events of the same commit that come before it: a decision that changed, a fallback. */
       before?: readonly StageEvent[];
       set?: JobChanges;
+      /** Asked in the same transaction before anything is written; throws `InsteadError` to have something else committed. */
+      check?: (trx: Trx) => Promise<void>;
       write?: (trx: Trx) => Promise<void>;
       /** Facts only the write knows; joined to the data of the event. */
       found?: () => Record<string, unknown>;

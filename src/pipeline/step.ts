@@ -133,6 +133,7 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
       });
       events.push(await event(trx, { code: 'FAILED', severity: 'error', data: { error: stored } }, to));
     } else {
+      await outcome.check?.(trx);
       await moveJob(trx, { ...held, from: status, to: outcome.to, set: outcome.set ?? {} });
       await outcome.write?.(trx);
       for (const one of outcome.before ?? []) events.push(await event(trx, one, status, null));

@@ -83,8 +83,8 @@ async function fromCache(plan: Plan, { store, clock }: StageContext): Promise<Ou
       data: { pages: known.pages.length, origin: service.origin, credits: known.credits },
     },
     set: { ...set, progress: withProgress(job, { pages: known.pages.length }) },
+    ...(before.length > 0 && { check: (trx) => requireSameDecision(trx, job) }),
     write: async (trx) => {
-      if (before.length > 0) await requireSameDecision(trx, job);
       await putParse(trx, {
         parse_id: set.parse_id,
         document_id: document.document_id,
@@ -129,10 +129,12 @@ async function intend(plan: Plan, pages: readonly number[] | null, context: Stag
       },
     },
     set,
-    write: async (trx) => {
+    check: async (trx) => {
       // Counted again under the write lock: other processes submit too.
       if (real && (await parsesInFlight(trx)) >= settings.LLAMAPARSE_PARALLEL) throw new InsteadError(noSlot(context));
       if (before.length > 0) await requireSameDecision(trx, job);
+    },
+    write: async (trx) => {
       await insertIntent(trx, {
         attemptId,
         jobId: job.job_id,

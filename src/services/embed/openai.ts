@@ -63,9 +63,11 @@ export function createOpenAiEmbed(options: OpenAiOptions): EmbedService {
     id: string | undefined,
     signal: AbortSignal,
     read: (answer: HttpAnswer, asked: Asked) => T,
+    leaving?: () => Promise<void>,
   ): Promise<T> {
     await governor.admit(call, signal);
     signal.throwIfAborted();
+    await leaving?.();
     const key = keys.current();
     const asked: Asked = {
       ...call,
@@ -86,7 +88,8 @@ export function createOpenAiEmbed(options: OpenAiOptions): EmbedService {
     if (sent instanceof HttpFailure && sent.kind === 'aborted') throw signal.reason;
     if (sent.status === 401 && keys.refused(key)) {
       // Not reported: one key is refused, not the account, and the other one must not meet a closed door.
-      return exchange(call, ask, id === undefined ? id : `${id}/${keys.fingerprint(keys.current())}`, signal, read);
+      const again = id === undefined ? id : `${id}/${keys.fingerprint(keys.current())}`;
+      return exchange(call, ask, again, signal, read, leaving);
     }
     try {
       if (sent instanceof HttpFailure) throw noAnswer(sent, asked);
@@ -109,7 +112,7 @@ export function createOpenAiEmbed(options: OpenAiOptions): EmbedService {
       if (texts.length === 0) return { vectors: [], tokensBilled: 0, model };
       const call = { operation: 'embeddings.create', billable: true, tokens: await weigh(texts, attempt) };
       const ask: Ask = (client) => client.embeddings.create({ model, input: [...texts], encoding_format: encoding });
-      return exchange(call, ask, attempt.attemptId, signal, (answer, asked) => {
+      const read = (answer: HttpAnswer, asked: Asked) => {
         const reading = readEmbeddings(answer.text, { texts: texts.length, dimensions, model });
         if (reading.kind !== 'usable') throw noVectors(reading, answer, asked);
         const { request_id: id } = requestId(answer.headers, asked.scrub);
@@ -120,7 +123,8 @@ export function createOpenAiEmbed(options: OpenAiOptions): EmbedService {
           httpStatus: answer.status,
           ...(id !== undefined && { requestId: id }),
         };
-      });
+      };
+      return exchange(call, ask, attempt.attemptId, signal, read, attempt.leaving);
     },
 
     async health(signal) {

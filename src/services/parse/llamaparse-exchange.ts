@@ -17,6 +17,8 @@ export interface Operation<T> {
   query?: [string, string][];
   body?: HttpRequest['body'];
   /** Values of the body that must not appear in an error. */
+  /** Told right before the request leaves, after every wait for a turn; when it throws, nothing is sent. */
+  leaving?: (() => Promise<void>) | undefined;
   secrets?: readonly string[];
   /** What is wanted of the JSON of a 2xx; `undefined` when it is not there. */
   read(body: unknown): T | undefined;
@@ -76,6 +78,7 @@ export function createExchange({ baseUrl, http, keys, governor, clock }: Exchang
     const { operation, billable } = asked;
     const call = { operation, billable, tokens: 0 };
     await governor.admit(call, signal);
+    await asked.leaving?.();
     const tried: string[] = [];
     const scrub: Scrub = (text) => createScrubber([...tried, ...(asked.secrets ?? [])])(text);
     const request = { operation, billable, scrub };

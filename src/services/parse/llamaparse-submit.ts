@@ -83,6 +83,7 @@ export function createSubmitter({ exchange, tier, version, files, webhook }: Sub
         path: PATHS.parse,
         body: { json: body },
         secrets: target === null ? [] : [target.secret, target.url],
+        leaving: attempt.leaving,
         read: readJob,
         expected: (status, answer) => remedyOf(status, answer) !== null,
       },

@@ -109,6 +109,7 @@ export function createMockParse(options: MockParseOptions): ParseService & { clo
       signal.throwIfAborted();
       const remoteId = `mock-${attempt.attemptId}`;
       if (jobs.has(remoteId)) return { remoteId };
+      await attempt.leaving?.();
       if (random() < failureRate) throw simulated();
       jobs.set(remoteId, start(remoteId, request, attempt));
       return { remoteId };

@@ -30,6 +30,11 @@ export interface ParseAttempt {
   attemptId: string;
   jobId: string;
   correlationId: string;
+  /**
+   * Called once, after every wait for a turn and right before the request leaves: commits that it is about to. When it
+   * throws, nothing may be sent.
+   */
+  leaving?: () => Promise<void>;
 }
 
 /** What is known of an accepted request besides its id. */
