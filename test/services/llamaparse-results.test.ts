@@ -300,7 +300,7 @@ describe('the search for the parses of an attempt', () => {
     const answers = [
       list([mine('pjb-3', 9, byMetadata), mine('other', 1, { user_metadata: { tvdb_attempt: 'attempt-2' } })], 'two'),
       list([mine('pjb-1', 2, byMetadata), mine('foreign', 3)], 'three'),
-      list([mine('pjb-2', 5, { client_name: 'tvdb:attempt-1' }), mine('pjb-1', 2, byMetadata)]),
+      list([mine('pjb-2', 5, { client_name: 'tvdb-attempt-1' }), mine('pjb-1', 2, byMetadata)]),
     ];
     const { service, sent } = answering((_request, count) => answers[count - 1] ?? {});
     expect(await service.findByAttempt('attempt-1', WINDOW, never)).toEqual(['pjb-1', 'pjb-2', 'pjb-3']);
@@ -313,7 +313,7 @@ describe('the search for the parses of an attempt', () => {
   });
 
   it('is empty when no job of the window is of the attempt', async () => {
-    for (const items of [[], [mine('foreign', 1)], [mine('near', 1, { client_name: 'tvdb:attempt-10' })]]) {
+    for (const items of [[], [mine('foreign', 1)], [mine('near', 1, { client_name: 'tvdb-attempt-10' })]]) {
       expect(await answering(() => list(items)).service.findByAttempt('attempt-1', WINDOW, never)).toEqual([]);
     }
   });
@@ -357,7 +357,7 @@ describe('the search for the parses of an attempt', () => {
     const { user_metadata: _metadata, ...mute } = mine('mute', 1);
     const { service } = answering(() => list([mute]));
     expect(await errorOf(service.findByAttempt('attempt-1', WINDOW, never))).toMatchObject({ code: 'E308' });
-    const found = answering(() => list([mute, mine('pjb-1', 2, { name: 'tvdb:attempt-1' })]));
+    const found = answering(() => list([mute, mine('pjb-1', 2, { name: 'tvdb-attempt-1.pdf' })]));
     expect(await found.service.findByAttempt('attempt-1', WINDOW, never)).toEqual(['pjb-1']);
   });
 });

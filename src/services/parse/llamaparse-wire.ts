@@ -47,7 +47,7 @@ export interface CreateFacts {
 
 /**
  * The request to parse. It always names its attempt: in `user_metadata`, or where a region refuses that, as the name of
- * the client. Where a region refuses a signing secret there is no webhook at all: an unsigned one could not be believed.
+ * the client (and of the file, see `correlationName`). Where a region refuses a signing secret there is no webhook at all: an unsigned one could not be believed.
  */
 export function createBody({ tier, version, fileId, request, attempt, webhook, lag }: CreateFacts): CreateBody {
   const { pages, targetPages, disableCache } = request;
@@ -82,9 +82,13 @@ export function createBody({ tier, version, fileId, request, attempt, webhook, l
   };
 }
 
-function correlationName(attemptId: string): string {
-  return `tvdb:${attemptId}`;
+/** The mark of an attempt where there is no metadata: name of the client, and of the file without its extension. */
+export function correlationName(attemptId: string): string {
+  return `tvdb-${attemptId}`;
 }
+
+/** What follows the mark, up to an extension: ids of attempts have no dot. */
+const MARK = /^tvdb-([^.]+)(\.\w+)?$/;
 
 /** Page numbers (1-based) as the service takes them: `1,3,5-8`, sorted, each once (a repeat is an error there). */
 export function pageList(pages: readonly number[]): string {
@@ -149,9 +153,8 @@ function correlationOf(job: Record<string, unknown>): Correlation {
   const metadata = fieldsOf(job.user_metadata).tvdb_attempt;
   if (typeof metadata === 'string') return { attempt: metadata };
   for (const name of [job.client_name, job.name]) {
-    if (typeof name === 'string' && name.startsWith(correlationName(''))) {
-      return { attempt: name.slice(correlationName('').length) };
-    }
+    const [, marked] = MARK.exec(typeof name === 'string' ? name : '') ?? [];
+    if (marked !== undefined) return { attempt: marked };
   }
   // A field that is there, even as null, would have carried our mark.
   return 'user_metadata' in job || 'client_name' in job ? 'other' : 'unsaid';
