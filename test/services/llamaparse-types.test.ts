@@ -50,6 +50,9 @@ describe('our shapes and those of the official SDK', () => {
     expect(holds<Same<Unknown<CreateBody, ParsingCreateParams>, never>>()).toBe(true);
     type Hook = NonNullable<CreateBody['webhook_configurations']>[number];
     expect(holds<Same<Unknown<Hook, ParsingCreateParams.WebhookConfiguration>, never>>()).toBe(true);
+    type Conditions = CreateBody['processing_control']['job_failure_conditions'];
+    type Known = ParsingCreateParams.ProcessingControl.JobFailureConditions;
+    expect(holds<Same<Unknown<Conditions, Known>, never>>()).toBe(true);
     type Ranges = CreateBody['page_ranges'];
     expect(holds<Same<Unknown<Ranges, ParsingCreateParams.PageRanges>, never>>()).toBe(true);
   });

@@ -17,6 +17,7 @@ export interface CreateBody {
   version: string;
   file_id: string;
   page_ranges: { max_pages: number } | { target_pages: string };
+  processing_control: { job_failure_conditions: { allowed_page_failure_ratio: number } };
   client_name: string;
   user_metadata?: { tvdb_job: string; tvdb_attempt: string; tvdb_correlation: string };
   disable_cache?: true;
@@ -57,6 +58,9 @@ export function createBody({ tier, version, fileId, request, attempt, webhook, l
     file_id: fileId,
     // Chosen pages take precedence over a number of pages at the service; both together would only confuse the reader.
     page_ranges: targetPages === undefined ? { max_pages: pages } : { target_pages: pageList(targetPages) },
+    // By default the service throws a job away, paid, when 5 % of its pages fail: one page of nineteen. What to do about
+    // failed pages is decided here, where they can be asked for again without the others.
+    processing_control: { job_failure_conditions: { allowed_page_failure_ratio: 1 } },
     client_name: lag.userMetadata ? correlationName(attempt.attemptId) : 'tvdb',
     ...(!lag.userMetadata && {
       user_metadata: {
