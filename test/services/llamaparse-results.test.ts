@@ -198,6 +198,8 @@ describe('the result of a parse', () => {
       retry: { kind: 'later' },
     });
     expect(early.sent).toHaveLength(1);
+    const half = answering(() => ({ body: { job: job({ status: 'RUNNING' }), markdown: { pages: [page(1, 'a')] } } }));
+    expect(await errorOf(half.service.fetchResult('pjb-1', never))).toMatchObject({ code: 'E308' });
     const missing = answering(() => ({ status: 404, body: { detail: 'Result not found. Check job status.' } }));
     expect(await errorOf(missing.service.fetchResult('pjb-1', never))).toMatchObject({ retry: { kind: 'later' } });
   });
@@ -392,7 +394,7 @@ describe('the health of the service', () => {
     const { service, sent, calls } = answering(() => ({ body: versions }));
     expect(await service.health(never)).toMatchObject({ ok: true, detail: expect.stringContaining('2026-08-19') });
     expect(sent).toMatchObject([{ method: 'GET', path: '/api/v2/parse/versions' }]);
-    expect(calls).toEqual([{ operation: 'parse.versions', billable: false, tokens: 0 }]);
+    expect(calls).toMatchObject([{ operation: 'parse.versions', billable: false, tokens: 0 }]);
   });
 
   it.each<[string, ScriptedAnswer, string]>([

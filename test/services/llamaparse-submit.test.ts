@@ -76,8 +76,9 @@ describe('a request to parse', () => {
 
   it('is admitted and reported once', async () => {
     const { calls, reports } = await submit([{ body: job() }]);
-    expect(calls).toEqual([{ operation: 'parse.create', billable: true, tokens: 0 }]);
-    expect(reports).toMatchObject([{ operation: 'parse.create', httpStatus: 200, error: null }]);
+    const fingerprint = expect.stringMatching(/^[0-9a-f]{8}$/);
+    expect(calls).toEqual([{ operation: 'parse.create', billable: true, tokens: 0, fingerprint }]);
+    expect(reports).toMatchObject([{ operation: 'parse.create', httpStatus: 200, error: null, fingerprint }]);
   });
 });
 
@@ -187,10 +188,13 @@ describe('what becomes of a request to parse, always with one POST (T03)', () =>
   it('given up after it left: unknown', async () => {
     const server = await serve(() => undefined);
     const stop = new AbortController();
-    const outcome = errorOf(clientOf({ baseUrl: server.url }).service.submit(document(), attempt, stop.signal));
+    const { service, reports } = clientOf({ baseUrl: server.url });
+    const outcome = errorOf(service.submit(document(), attempt, stop.signal));
     await expect.poll(() => server.seen.length).toBe(1);
     stop.abort(new Error('interrupted'));
     expect(await outcome).toMatchObject({ code: 'E307' });
+    // It says nothing about the service.
+    expect(reports).toEqual([]);
   });
 
   it('not admitted: nothing leaves', async () => {
@@ -227,6 +231,7 @@ describe('a second key', () => {
     expect(audit).toEqual(['first_use', 'refused', 'switched', 'first_use']);
     // The refusal of a key that was replaced must not pause the account.
     expect([calls.length, reports.length, reports[0]?.error]).toEqual([1, 1, null]);
+    expect(reports[0]?.fingerprint).not.toBe(calls[0]?.fingerprint);
   });
 
   it('that is refused as well is the end', async () => {

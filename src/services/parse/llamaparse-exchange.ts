@@ -1,8 +1,8 @@
 /** One question to LlamaParse and its answer: admitted, sent with the current key, judged, reported. */
 import type { Clock } from '../../base/clock.ts';
-import { TvdbError } from '../../base/errors.ts';
+import type { TvdbError } from '../../base/errors.ts';
 import { createScrubber, type Scrub } from '../../base/scrub.ts';
-import type { Governor, Exchange as Report } from '../governor.ts';
+import type { Governor } from '../governor.ts';
 import { type Http, type HttpAnswer, HttpFailure, type HttpRequest } from '../http/client.ts';
 import type { KeyRing } from '../key-ring.ts';
 import { failureError, type RequestFacts, shapeError, statusError } from './llamaparse-errors.ts';
@@ -75,23 +75,28 @@ export function createExchange({ baseUrl, http, keys, governor, clock }: Exchang
     signal.throwIfAborted();
     const { operation, billable } = asked;
     const call = { operation, billable, tokens: 0 };
-    await governor.admit(call, signal);
+    await governor.admit({ ...call, fingerprint: keys.fingerprint(keys.current()) }, signal);
     const tried: string[] = [];
     const scrub: Scrub = (text) => createScrubber([...tried, ...(asked.secrets ?? [])])(text);
     const request = { operation, billable, scrub };
+    const sent = () => ({ ...call, fingerprint: keys.fingerprint(tried.at(-1) ?? keys.current()) });
     let answer: HttpAnswer;
     try {
       answer = await send(asked, tried, signal);
     } catch (thrown) {
-      const { error, latencyMs, status } = noAnswer(thrown, request);
-      await governor.report({ ...call, latencyMs, httpStatus: status, headers: {}, error });
-      throw error ?? (thrown as HttpFailure).cause;
+      // A caller who gave up, a damaged file, a locked transport: none of them says anything about the service.
+      if (!(thrown instanceof HttpFailure)) throw thrown;
+      const { kind, left, latencyMs, status } = thrown;
+      if (kind === 'aborted') throw billable && left ? failureError(thrown, request) : thrown.cause;
+      const error = failureError(thrown, request);
+      await governor.report({ ...sent(), latencyMs, httpStatus: status, headers: {}, error });
+      throw error;
     }
     const { status, headers, latencyMs } = answer;
     const body = jsonOf(answer.text);
     const reply = judge(asked, answer, body, request);
     const fine = reply.ok || asked.expected?.(status, body) === true;
-    await governor.report({ ...call, latencyMs, httpStatus: status, headers, error: fine ? null : reply.error });
+    await governor.report({ ...sent(), latencyMs, httpStatus: status, headers, error: fine ? null : reply.error });
     return reply;
   }
 
@@ -122,22 +127,6 @@ export function createExchange({ baseUrl, http, keys, governor, clock }: Exchang
     account: () => `${keys.fingerprint(keys.current())}@${host}`,
     scrub: (text) => createScrubber([keys.current()])(text),
   };
-}
-
-/**
- * What is reported of a request without an answer. The error is `null` for a caller who gave up while nothing is in
- * doubt: the reason of the signal is thrown then.
- */
-function noAnswer(
-  thrown: unknown,
-  request: RequestFacts,
-): Pick<Report, 'error' | 'latencyMs'> & { status: number | null } {
-  // Not of the network: a damaged file, a locked transport. Nothing is known of the service.
-  if (thrown instanceof TvdbError) return { error: thrown, latencyMs: 0, status: null };
-  if (!(thrown instanceof HttpFailure)) throw thrown;
-  const { kind, left, latencyMs, status } = thrown;
-  const doubt = kind !== 'aborted' || (request.billable && left);
-  return { error: doubt ? failureError(thrown, request) : null, latencyMs, status };
 }
 
 function jsonOf(text: string): unknown {
