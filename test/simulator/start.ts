@@ -18,12 +18,16 @@ export interface Started extends Simulator {
   openai: OpenAI;
 }
 
-/** A simulator on a virtual clock; the clients never retry. */
-export async function started(options: Partial<SimulatorOptions> = {}): Promise<Started> {
-  // Requests to this machine pass; all others stay forbidden.
+/** Requests to this machine pass; all others stay forbidden. */
+export function letThrough(): void {
   network.use(
     http.all('*', ({ request }) => (new URL(request.url).hostname === '127.0.0.1' ? passthrough() : undefined)),
   );
+}
+
+/** A simulator on a virtual clock; the clients never retry. */
+export async function started(options: Partial<SimulatorOptions> = {}): Promise<Started> {
+  letThrough();
   const clock = virtualClock();
   const simulator = await startSimulator({ clock, ids: countingIds(), ...options });
   onTestFinished(() => simulator.close());
@@ -44,4 +48,10 @@ export function pdf(pages: number, salt = ''): Buffer {
 export async function uploaded(llama: LlamaCloud, pages = 2, salt = ''): Promise<string> {
   const file = new File([pdf(pages, salt)], 'letter.pdf', { type: 'application/pdf' });
   return (await llama.files.create({ file, purpose: 'parse', external_file_id: `sha-${pages}${salt}` })).id;
+}
+
+/** The body of an answer, for tests that look into bodies of many shapes. */
+// biome-ignore lint/suspicious/noExplicitAny: the point of it
+export async function bodyOf(answer: Response): Promise<any> {
+  return answer.json();
 }

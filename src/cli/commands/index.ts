@@ -13,6 +13,7 @@ import { modeCommand } from './mode.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
+import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { uploadCommand } from './upload.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   configListCommand,
   deleteCommand,
   doctorCommand,
+  simulateCommand,
   help,
   completion,
   complete,
