@@ -2,7 +2,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '../../src/base/clock.ts';
 import type { ParseRequest } from '../../src/services/parse/port.ts';
 import { parseContract } from '../contract/parse.ts';
 import { tempDirectory } from '../setup/temp.ts';
@@ -12,8 +11,8 @@ import { flat, rawPdf } from './pdf-harness.ts';
 export interface LiveTarget {
   baseUrl: string;
   key: string;
-  /** Between two looks at a parse: the free plan allows 20 requests a minute. */
-  pauseMs: number;
+  /** Before each request: the free plan allows 20 a minute. */
+  spacingMs: number;
   close(): Promise<void>;
 }
 
@@ -34,6 +33,7 @@ export function liveLane(name: string, open: () => Promise<LiveTarget>): void {
       tier: LIVE_CAP.tier,
       version: LIVE_CAP.version,
       files: new Map(),
+      spacingMs: target.spacingMs,
     });
     const start = Date.now();
     return {
@@ -45,7 +45,6 @@ export function liveLane(name: string, open: () => Promise<LiveTarget>): void {
       run,
       unknownId: 'pjb-00000000-0000-4000-8000-000000000000',
       window: { from: start - 120_000, to: start + 900_000 },
-      pause: () => systemClock.sleep(target.pauseMs),
       dispose: () => target.close(),
     };
   });

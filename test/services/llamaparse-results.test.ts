@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readPages } from '../../src/services/parse/llamaparse-pages.ts';
-import { pageList } from '../../src/services/parse/llamaparse-wire.ts';
+import { createBody } from '../../src/services/parse/llamaparse-wire.ts';
 import {
+  attempt,
   type ClientOptions,
   clientOf,
   errorOf,
@@ -274,6 +275,18 @@ describe('the pages of a result', () => {
   });
 
   it('are written as the list the service takes', () => {
+    const pageList = (targetPages: number[]) => {
+      const { page_ranges: ranges } = createBody({
+        tier: 'fast',
+        version: '2026-06-15',
+        fileId: 'dfl-1',
+        request: { documentId: 'd', path: '/d', fileSha256: '0', mime: 'application/pdf', pages: 40, targetPages },
+        attempt,
+        webhook: null,
+        lag: { userMetadata: false, webhookSecret: false },
+      });
+      return 'target_pages' in ranges ? ranges.target_pages : '';
+    };
     expect(pageList([8, 1, 3, 5, 7, 6, 3])).toBe('1,3,5-8');
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (pages) => {

@@ -82,7 +82,7 @@ liveLane('LlamaParse as in the live lane, simulated', async () => {
       return pages.map((page) => ('markdown' in page ? page.markdown : ''));
     },
   });
-  return { baseUrl: simulator.llamaUrl, key: 'llx-simulated', pauseMs: 20, close: () => simulator.close() };
+  return { baseUrl: simulator.llamaUrl, key: 'llx-simulated', spacingMs: 5, close: () => simulator.close() };
 });
 
 describe('the LlamaParse client and what can go wrong at the service', () => {

@@ -125,7 +125,7 @@ function make(
 }
 
 /** Words of the service for `why`: one short line without secrets or control characters. */
-export function words(text: string, scrub: Scrub): string {
+function words(text: string, scrub: Scrub): string {
   // Scrubbed first and in full: a secret that is cut, or has a character taken out of it, is not found any more.
   return cleanText(scrub(text.slice(0, 20_000)))
     .replace(/\s+/g, ' ')

@@ -42,7 +42,8 @@ export interface Exchange {
    * Asks once; a second time only when the key was refused and there is another one, under the same admission: the
    * refusal proves that nothing was accepted, and must not pause the account whose other key works. Resolves with any
    * answer that came. Throws E303 or E307 (billable) when none came, what the governor throws, and the reason of the
-   * signal when the caller gave up; a billable request that had left by then is an E307 instead.
+   * signal when the caller gave up; a billable request that had left by then is an E307 instead. What a caller broke off,
+   * and what failed on this machine, is not reported to the governor.
    */
   ask<T>(operation: Operation<T>, signal: AbortSignal): Promise<Reply<T>>;
   /** The value of an answer; throws its error when there is none. */

@@ -95,7 +95,7 @@ export function correlationName(attemptId: string): string {
 const MARK = /^tvdb-([^.]+)(\.\w+)?$/;
 
 /** Page numbers (1-based) as the service takes them: `1,3,5-8`, sorted, each once (a repeat is an error there). */
-export function pageList(pages: readonly number[]): string {
+function pageList(pages: readonly number[]): string {
   const ranges: [number, number][] = [];
   for (const page of [...new Set(pages)].sort((a, b) => a - b)) {
     const last = ranges.at(-1);
