@@ -1,7 +1,7 @@
 /** Token buckets as data: how much may leave now, how long the rest waits. The time is an argument; nothing is stored here. */
 
 /** Longest time a service can block a bucket. */
-export const BLOCK_CAP_MS = 300_000;
+const BLOCK_CAP_MS = 300_000;
 /** A request that was told to wait for a full bucket comes back within this after its time, or loses its place. */
 const PLACE_KEPT_MS = 10_000;
 /** Requests that may leave at once where a minute allows them: what one small document needs, and the whole of the free plan. */

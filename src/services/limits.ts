@@ -20,8 +20,8 @@ import { rateFigures } from './rate-headers.ts';
 /** Retries that may come before any call has earned one, and what a call earns. */
 const RETRY_BURST = 10;
 const RETRY_SHARE = 0.1;
-/** After a pause for failures the requests begin in a trickle, not with the burst that was saved up meanwhile. */
-const TRICKLE = 1;
+/** After a pause for failures so many may leave at once, not the whole burst that was saved up meanwhile. */
+const RECOVERY_BURST = 5;
 
 type LimitSettings = Pick<
   Config['settings'],
@@ -29,23 +29,20 @@ type LimitSettings = Pick<
 >;
 
 /** What the settings allow a service in a minute; `tokens` is `null` where they are not counted. */
-export function configuredLimits(
-  service: ServiceName,
-  settings: LimitSettings,
-): { requests: number; tokens: number | null } {
+function configuredLimits(service: ServiceName, settings: LimitSettings): { requests: number; tokens: number | null } {
   return service === 'llamaparse'
     ? { requests: settings.LLAMAPARSE_REQUESTS_PER_MINUTE, tokens: null }
     : { requests: settings.OPENAI_REQUESTS_PER_MINUTE, tokens: settings.OPENAI_TOKENS_PER_MINUTE };
 }
 
-/** A bucket as of now, without touching it: what is left of how many a minute, and until when nothing leaves. */
+/** A bucket as of now, without touching it. */
 export interface LimitView {
-  left: number;
+  /** May leave at once; and how much at most. */
+  available: number;
+  burst: number;
   perMinute: number;
   blockedUntil: number | null;
 }
-
-export type Limits = ReturnType<typeof createLimits>;
 
 /** The limits of one service. Every method but `view` must run in the transaction of its caller. */
 export function createLimits(service: ServiceName, settings: LimitSettings) {
@@ -140,9 +137,9 @@ export function createLimits(service: ServiceName, settings: LimitSettings) {
       return blockedMs((await current(db, 'requests', now)).bucket, now);
     },
 
-    /** Leaves next to nothing of the burst. */
+    /** Leaves little of the burst: a service that has just come back is not met by everybody at once. */
     async drain(trx: Trx, now: number): Promise<void> {
-      await change(trx, 'requests', now, (bucket) => lower(bucket, TRICKLE, now));
+      await change(trx, 'requests', now, (bucket) => lower(bucket, RECOVERY_BURST, now));
     },
 
     /** A call that leaves earns its share of a retry. */
@@ -166,7 +163,8 @@ export function createLimits(service: ServiceName, settings: LimitSettings) {
         const { bucket } = await current(db, kind, now);
         const blocked = blockedMs(bucket, now);
         return {
-          left: Math.max(0, Math.floor(refill(bucket, now).tokens)),
+          available: Math.max(0, Math.floor(refill(bucket, now).tokens)),
+          burst: Math.round(bucket.capacity),
           perMinute: Math.round(bucket.perMs * 60_000),
           blockedUntil: blocked === 0 ? null : now + blocked,
         };

@@ -33,6 +33,7 @@ export function createEmbeddings(
 
   return {
     async create(request) {
+      checkClientId(header(request, 'x-client-request-id'));
       const notJson = () => openaiRefusal(400, 'We could not parse the JSON body of your request.');
       const asked = await checked(jsonBody(request, notJson));
       const headers = admit(asked.tokens);
@@ -96,6 +97,12 @@ function base64Of(vector: Float32Array): string {
 /** Nine digits hold a float32 exactly. JSON has no NaN: it comes out as `null`. */
 function floatsOf(vector: Float32Array): number[] {
   return Array.from(vector, (value) => Number(value.toPrecision(9)));
+}
+
+/** OpenAI takes ASCII of at most 512 characters as the client's own id of a request. */
+function checkClientId(id: string | null): void {
+  if (id === null || /^[\x20-\x7e]{1,512}$/.test(id)) return;
+  throw openaiRefusal(400, 'Invalid X-Client-Request-Id: it must be ASCII of at most 512 characters.');
 }
 
 function header({ headers }: SimRequest, name: string): string | null {

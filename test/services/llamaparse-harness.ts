@@ -56,6 +56,8 @@ export interface ClientOptions {
   /** What is remembered of uploads, by `account sha`; default the test document, so that only the parse is asked for. */
   files?: Map<string, string>;
   refuse?: (call: Call) => TvdbError | null;
+  /** Real milliseconds before each request, for a service that counts them. */
+  spacingMs?: number;
 }
 
 /** A client, and what its governor, its keys and its memory of uploads were told. */
@@ -78,6 +80,7 @@ export function clientOf(options: ClientOptions = {}) {
       calls.push(call);
       const refusal = options.refuse?.(call);
       if (refusal) throw refusal;
+      if (options.spacingMs !== undefined) await systemClock.sleep(options.spacingMs);
     },
     async report(exchange) {
       reports.push(exchange);

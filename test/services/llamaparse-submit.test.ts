@@ -41,6 +41,7 @@ describe('a request to parse', () => {
       version: '2026-08-19',
       file_id: 'file-1',
       page_ranges: { max_pages: 3 },
+      processing_control: { job_failure_conditions: { allowed_page_failure_ratio: 1 } },
       client_name: 'tvdb',
       user_metadata: { tvdb_job: 'job-1', tvdb_attempt: 'attempt-1', tvdb_correlation: 'correlation-1' },
     });
@@ -75,8 +76,9 @@ describe('a request to parse', () => {
 
   it('is admitted and reported once', async () => {
     const { calls, reports } = await submit([{ body: job() }]);
-    expect(calls).toEqual([{ operation: 'parse.create', billable: true, tokens: 0 }]);
-    expect(reports).toMatchObject([{ operation: 'parse.create', httpStatus: 200, error: null }]);
+    const fingerprint = expect.stringMatching(/^[0-9a-f]{8}$/);
+    expect(calls).toEqual([{ operation: 'parse.create', billable: true, tokens: 0, fingerprint }]);
+    expect(reports).toMatchObject([{ operation: 'parse.create', httpStatus: 200, error: null, fingerprint }]);
   });
 });
 
@@ -186,10 +188,13 @@ describe('what becomes of a request to parse, always with one POST (T03)', () =>
   it('given up after it left: unknown', async () => {
     const server = await serve(() => undefined);
     const stop = new AbortController();
-    const outcome = errorOf(clientOf({ baseUrl: server.url }).service.submit(document(), attempt, stop.signal));
+    const { service, reports } = clientOf({ baseUrl: server.url });
+    const outcome = errorOf(service.submit(document(), attempt, stop.signal));
     await expect.poll(() => server.seen.length).toBe(1);
     stop.abort(new Error('interrupted'));
     expect(await outcome).toMatchObject({ code: 'E307' });
+    // It says nothing about the service.
+    expect(reports).toEqual([]);
   });
 
   it('not admitted: nothing leaves', async () => {
@@ -226,6 +231,7 @@ describe('a second key', () => {
     expect(audit).toEqual(['first_use', 'refused', 'switched', 'first_use']);
     // The refusal of a key that was replaced must not pause the account.
     expect([calls.length, reports.length, reports[0]?.error]).toEqual([1, 1, null]);
+    expect(reports[0]?.fingerprint).not.toBe(calls[0]?.fingerprint);
   });
 
   it('that is refused as well is the end', async () => {
@@ -247,18 +253,30 @@ describe('a region that lags behind', () => {
     body: { detail: [{ type: 'extra_forbidden', loc: ['body', key], msg: 'Extra inputs are not permitted' }] },
   });
 
-  it('that refuses user_metadata gets the attempt as the name of the client, from then on', async () => {
-    const answers = [refusing('user_metadata'), { body: job() }, { body: job({ id: 'pjb-2' }) }];
-    const { dispatcher, sent } = scripted((_request, count) => answers[count - 1] ?? {});
-    const { service, reports } = clientOf({ dispatcher });
-    expect(await service.submit(document(), attempt, never)).toMatchObject({ remoteId: 'pjb-1' });
-    expect(await service.submit(document(), { ...attempt, attemptId: 'attempt-2' }, never)).toMatchObject({
-      remoteId: 'pjb-2',
+  /** A region that refuses these keys, and takes everything else. */
+  const region = (...keys: string[]) =>
+    serve(({ path, body }, response) => {
+      if (path === '/api/v1/beta/files') return response.writeHead(201).end(JSON.stringify({ id: 'dfl-9' }));
+      const refused = keys.find((key) => body.includes(`"${key}"`));
+      return refused === undefined
+        ? response.end(JSON.stringify(job()))
+        : response.writeHead(422).end(JSON.stringify(refusing(refused).body));
     });
-    const bodies = sent.map(({ json }) => json as Record<string, unknown>);
-    expect(bodies.map(({ client_name }) => client_name)).toEqual(['tvdb', 'tvdb:attempt-1', 'tvdb:attempt-2']);
+
+  it('that refuses user_metadata gets the attempt as the name of client and file, from then on', async () => {
+    const server = await region('user_metadata');
+    const { service, reports } = clientOf({ baseUrl: server.url });
+    expect(await service.submit(document(), attempt, never)).toMatchObject({ remoteId: 'pjb-1' });
+    await service.prepare?.(document(), never);
+    await service.submit(document(), { ...attempt, attemptId: 'attempt-2' }, never);
+    const bodies = server.seen.filter(isCreate).map(({ body }) => JSON.parse(body.toString()));
+    expect(bodies.map(({ client_name }) => client_name)).toEqual(['tvdb', 'tvdb-attempt-1', 'tvdb-attempt-2']);
     expect(bodies.map((body) => 'user_metadata' in body)).toEqual([true, false, false]);
-    expect(reports.map(({ error }) => error)).toEqual([null, null, null]);
+    const uploads = server.seen
+      .filter((one) => !isCreate(one))
+      .map(({ body }) => /filename="(.*?)"/.exec(body.toString()));
+    expect(uploads.map((found) => found?.[1])).toEqual(['tvdb-attempt-1.pdf', 'tvdb-attempt-2.pdf']);
+    expect(reports.filter(({ error }) => error !== null)).toEqual([]);
   });
 
   it('that refuses the signing secret gets no webhook at all', async () => {
@@ -271,23 +289,28 @@ describe('a region that lags behind', () => {
   });
 
   it('that refuses both is asked a third time, with neither', async () => {
-    const answers = [refusing('user_metadata'), refusing('webhook_signing_secret'), { body: job() }];
-    const { receipt, sent } = await submit(answers, { webhook: WEBHOOK });
-    expect(receipt).toMatchObject({ remoteId: 'pjb-1' });
-    expect(Object.keys(sent[2]?.json as object).sort()).toEqual([
-      'client_name',
-      'file_id',
-      'page_ranges',
-      'tier',
-      'version',
-    ]);
+    const server = await region('user_metadata', 'webhook_signing_secret');
+    const { service } = clientOf({ baseUrl: server.url, webhook: WEBHOOK });
+    expect(await service.submit(document(), attempt, never)).toMatchObject({ remoteId: 'pjb-1' });
+    const bodies = server.seen.filter(isCreate).map(({ body }) => JSON.parse(body.toString()));
+    expect(bodies).toHaveLength(3);
+    expect(Object.keys(bodies[2])).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/user_metadata|webhook/)]),
+    );
+    expect(bodies[2]).toMatchObject({ client_name: 'tvdb-attempt-1', page_ranges: { max_pages: 3 } });
   });
 
   it('that goes on refusing ends it, uncorrelated requests never leave', async () => {
-    const { error, sent } = await submit([refusing('user_metadata')], { webhook: WEBHOOK });
-    expect(error).toMatchObject({ code: 'E309' });
-    expect(sent).toHaveLength(2);
-    for (const { json } of sent) expect(JSON.stringify(json)).toContain('attempt-1');
+    const server = await serve(({ path }, response) =>
+      path === '/api/v1/beta/files'
+        ? response.writeHead(201).end(JSON.stringify({ id: 'dfl-9' }))
+        : response.writeHead(422).end(JSON.stringify(refusing('user_metadata').body)),
+    );
+    const error = await errorOf(clientOf({ baseUrl: server.url }).service.submit(document(), attempt, never));
+    expect(error).toMatchObject({ code: 'E309', chargedNanoUsd: 0 });
+    const creates = server.seen.filter(isCreate);
+    expect(creates).toHaveLength(2);
+    for (const { body } of creates) expect(body.toString()).toContain('attempt-1');
   });
 
   it('is not taken for one when the webhook itself is refused', async () => {

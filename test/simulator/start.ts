@@ -49,3 +49,9 @@ export async function uploaded(llama: LlamaCloud, pages = 2, salt = ''): Promise
   const file = new File([pdf(pages, salt)], 'letter.pdf', { type: 'application/pdf' });
   return (await llama.files.create({ file, purpose: 'parse', external_file_id: `sha-${pages}${salt}` })).id;
 }
+
+/** The body of an answer, for tests that look into bodies of many shapes. */
+// biome-ignore lint/suspicious/noExplicitAny: the point of it
+export async function bodyOf(answer: Response): Promise<any> {
+  return answer.json();
+}

@@ -78,6 +78,8 @@ export function statusError(answer: HttpAnswer, body: unknown, request: RequestF
       ? made('E302', 'was refused: a limit of the plan is reached', NEVER)
       : made('E301', 'was refused: too many requests', wait);
   }
+  // A free question that leads nowhere: a wrong base URL or a gateway. It must not end a job that is already paid for.
+  if (status === 404 && !request.billable) return made('E308', 'was not understood there', LATER);
   if (status >= 400 && status < 500 && !GAVE_UP.has(status)) return made('E309', 'was refused', NEVER);
   if (request.billable) return made('E307', 'may have been accepted, or not', LATER);
   if (status < 400) return made('E308', 'was sent elsewhere, which is never followed', LATER);
@@ -123,7 +125,7 @@ function make(
 }
 
 /** Words of the service for `why`: one short line without secrets or control characters. */
-export function words(text: string, scrub: Scrub): string {
+function words(text: string, scrub: Scrub): string {
   // Scrubbed first and in full: a secret that is cut, or has a character taken out of it, is not found any more.
   return cleanText(scrub(text.slice(0, 20_000)))
     .replace(/\s+/g, ' ')

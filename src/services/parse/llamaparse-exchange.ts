@@ -1,8 +1,8 @@
 /** One question to LlamaParse and its answer: admitted, sent with the current key, judged, reported. */
 import type { Clock } from '../../base/clock.ts';
-import { TvdbError } from '../../base/errors.ts';
+import type { TvdbError } from '../../base/errors.ts';
 import { createScrubber, type Scrub } from '../../base/scrub.ts';
-import type { Governor, Exchange as Report } from '../governor.ts';
+import type { Governor } from '../governor.ts';
 import { type Http, type HttpAnswer, HttpFailure, type HttpRequest } from '../http/client.ts';
 import type { KeyRing } from '../key-ring.ts';
 import { failureError, type RequestFacts, shapeError, statusError } from './llamaparse-errors.ts';
@@ -44,7 +44,8 @@ export interface Exchange {
    * Asks once; a second time only when the key was refused and there is another one, under the same admission: the
    * refusal proves that nothing was accepted, and must not pause the account whose other key works. Resolves with any
    * answer that came. Throws E303 or E307 (billable) when none came, what the governor throws, and the reason of the
-   * signal when the caller gave up; a billable request that had left by then is an E307 instead.
+   * signal when the caller gave up; a billable request that had left by then is an E307 instead. What a caller broke off,
+   * and what failed on this machine, is not reported to the governor.
    */
   ask<T>(operation: Operation<T>, signal: AbortSignal): Promise<Reply<T>>;
   /** The value of an answer; throws its error when there is none. */
@@ -77,24 +78,29 @@ export function createExchange({ baseUrl, http, keys, governor, clock }: Exchang
     signal.throwIfAborted();
     const { operation, billable } = asked;
     const call = { operation, billable, tokens: 0 };
-    await governor.admit(call, signal);
+    await governor.admit({ ...call, fingerprint: keys.fingerprint(keys.current()) }, signal);
     await asked.leaving?.();
     const tried: string[] = [];
     const scrub: Scrub = (text) => createScrubber([...tried, ...(asked.secrets ?? [])])(text);
     const request = { operation, billable, scrub };
+    const sent = () => ({ ...call, fingerprint: keys.fingerprint(tried.at(-1) ?? keys.current()) });
     let answer: HttpAnswer;
     try {
       answer = await send(asked, tried, signal);
     } catch (thrown) {
-      const { error, latencyMs, status } = noAnswer(thrown, request);
-      await governor.report({ ...call, latencyMs, httpStatus: status, headers: {}, error });
-      throw error ?? (thrown as HttpFailure).cause;
+      // A caller who gave up, a damaged file, a locked transport: none of them says anything about the service.
+      if (!(thrown instanceof HttpFailure)) throw thrown;
+      const { kind, left, latencyMs, status } = thrown;
+      if (kind === 'aborted') throw billable && left ? failureError(thrown, request) : thrown.cause;
+      const error = failureError(thrown, request);
+      await governor.report({ ...sent(), latencyMs, httpStatus: status, headers: {}, error });
+      throw error;
     }
     const { status, headers, latencyMs } = answer;
     const body = jsonOf(answer.text);
     const reply = judge(asked, answer, body, request);
     const fine = reply.ok || asked.expected?.(status, body) === true;
-    await governor.report({ ...call, latencyMs, httpStatus: status, headers, error: fine ? null : reply.error });
+    await governor.report({ ...sent(), latencyMs, httpStatus: status, headers, error: fine ? null : reply.error });
     return reply;
   }
 
@@ -125,22 +131,6 @@ export function createExchange({ baseUrl, http, keys, governor, clock }: Exchang
     account: () => `${keys.fingerprint(keys.current())}@${host}`,
     scrub: (text) => createScrubber([keys.current()])(text),
   };
-}
-
-/**
- * What is reported of a request without an answer. The error is `null` for a caller who gave up while nothing is in
- * doubt: the reason of the signal is thrown then.
- */
-function noAnswer(
-  thrown: unknown,
-  request: RequestFacts,
-): Pick<Report, 'error' | 'latencyMs'> & { status: number | null } {
-  // Not of the network: a damaged file, a locked transport. Nothing is known of the service.
-  if (thrown instanceof TvdbError) return { error: thrown, latencyMs: 0, status: null };
-  if (!(thrown instanceof HttpFailure)) throw thrown;
-  const { kind, left, latencyMs, status } = thrown;
-  const doubt = kind !== 'aborted' || (request.billable && left);
-  return { error: doubt ? failureError(thrown, request) : null, latencyMs, status };
 }
 
 function jsonOf(text: string): unknown {

@@ -3,7 +3,16 @@ import { extname } from 'node:path';
 import type { ParseTier } from '../../domain/parse-options.ts';
 import { requestIdOf } from './llamaparse-errors.ts';
 import type { Exchange, Reply } from './llamaparse-exchange.ts';
-import { createBody, detailOf, type Lag, PATHS, readFileId, readJob, type WireJob } from './llamaparse-wire.ts';
+import {
+  correlationName,
+  createBody,
+  detailOf,
+  type Lag,
+  PATHS,
+  readFileId,
+  readJob,
+  type WireJob,
+} from './llamaparse-wire.ts';
 import type { ParseAttempt, ParseReceipt, ParseRequest, WebhookTarget } from './port.ts';
 
 /** Uploads that are still at the service (48 hours; an implementation forgets them earlier). */
@@ -42,11 +51,19 @@ export function createSubmitter({ exchange, tier, version, files, webhook }: Sub
    * process by `external_file_id` would cost one of 20 requests a minute to save a free upload.
    */
   async function fileIdOf(request: ParseRequest, signal: AbortSignal): Promise<string> {
-    const { documentId, path, mime, fileSha256 } = request;
+    const { documentId, fileSha256 } = request;
     const known = await files.get(exchange.account(), fileSha256);
     if (known !== null) return known;
+    // The name the user gave the file is nobody else's business.
+    const fileId = await upload(request, documentId, signal);
+    // The account after the request: a refused key may have been changed on the way.
+    await files.put(exchange.account(), fileSha256, fileId);
+    return fileId;
+  }
+
+  function upload({ path, mime, fileSha256 }: ParseRequest, name: string, signal: AbortSignal): Promise<string> {
     const extension = extname(path) || EXTENSIONS[mime] || '.bin';
-    const fileId = await exchange.get(
+    return exchange.get(
       {
         operation: 'files.create',
         billable: false,
@@ -54,16 +71,12 @@ export function createSubmitter({ exchange, tier, version, files, webhook }: Sub
         path: PATHS.files,
         body: {
           fields: { purpose: 'parse', external_file_id: fileSha256 },
-          // The name the user gave the file is nobody else's business.
-          file: { field: 'file', name: `${documentId}${extension}`, mime, path, sha256: fileSha256 },
+          file: { field: 'file', name: `${name}${extension}`, mime, path, sha256: fileSha256 },
         },
         read: readFileId,
       },
       signal,
     );
-    // The account after the request: a refused key may have been changed on the way.
-    await files.put(exchange.account(), fileSha256, fileId);
-    return fileId;
   }
 
   async function create(
@@ -71,7 +84,10 @@ export function createSubmitter({ exchange, tier, version, files, webhook }: Sub
     attempt: ParseAttempt,
     signal: AbortSignal,
   ): Promise<{ reply: Reply<WireJob>; sent: { webhook: boolean; metadata: boolean }; account: string }> {
-    const fileId = await fileIdOf(request, signal);
+    // Where no metadata is taken the name of the file is the only mark that the list of jobs is known to show.
+    const fileId = lag.userMetadata
+      ? await upload(request, correlationName(attempt.attemptId), signal)
+      : await fileIdOf(request, signal);
     const target = webhook();
     const account = exchange.account();
     const body = createBody({ tier, version, fileId, request, attempt, webhook: target, lag });
@@ -95,7 +111,7 @@ export function createSubmitter({ exchange, tier, version, files, webhook }: Sub
 
   return {
     async prepare(request, signal) {
-      await fileIdOf(request, signal);
+      if (!lag.userMetadata) await fileIdOf(request, signal);
     },
     async submit(request, attempt, signal) {
       const tried = new Set<Remedy>();

@@ -17,6 +17,7 @@ export interface CreateBody {
   version: string;
   file_id: string;
   page_ranges: { max_pages: number } | { target_pages: string };
+  processing_control: { job_failure_conditions: { allowed_page_failure_ratio: number } };
   client_name: string;
   user_metadata?: { tvdb_job: string; tvdb_attempt: string; tvdb_correlation: string };
   disable_cache?: true;
@@ -47,7 +48,7 @@ export interface CreateFacts {
 
 /**
  * The request to parse. It always names its attempt: in `user_metadata`, or where a region refuses that, as the name of
- * the client. Where a region refuses a signing secret there is no webhook at all: an unsigned one could not be believed.
+ * the client (and of the file, see `correlationName`). Where a region refuses a signing secret there is no webhook at all: an unsigned one could not be believed.
  */
 export function createBody({ tier, version, fileId, request, attempt, webhook, lag }: CreateFacts): CreateBody {
   const { pages, targetPages, disableCache } = request;
@@ -57,6 +58,9 @@ export function createBody({ tier, version, fileId, request, attempt, webhook, l
     file_id: fileId,
     // Chosen pages take precedence over a number of pages at the service; both together would only confuse the reader.
     page_ranges: targetPages === undefined ? { max_pages: pages } : { target_pages: pageList(targetPages) },
+    // By default the service throws a job away, paid, when 5 % of its pages fail: one page of nineteen. What to do about
+    // failed pages is decided here, where they can be asked for again without the others.
+    processing_control: { job_failure_conditions: { allowed_page_failure_ratio: 1 } },
     client_name: lag.userMetadata ? correlationName(attempt.attemptId) : 'tvdb',
     ...(!lag.userMetadata && {
       user_metadata: {
@@ -82,12 +86,16 @@ export function createBody({ tier, version, fileId, request, attempt, webhook, l
   };
 }
 
-function correlationName(attemptId: string): string {
-  return `tvdb:${attemptId}`;
+/** The mark of an attempt where there is no metadata: name of the client, and of the file without its extension. */
+export function correlationName(attemptId: string): string {
+  return `tvdb-${attemptId}`;
 }
 
+/** What follows the mark, up to an extension: ids of attempts have no dot. */
+const MARK = /^tvdb-([^.]+)(\.\w+)?$/;
+
 /** Page numbers (1-based) as the service takes them: `1,3,5-8`, sorted, each once (a repeat is an error there). */
-export function pageList(pages: readonly number[]): string {
+function pageList(pages: readonly number[]): string {
   const ranges: [number, number][] = [];
   for (const page of [...new Set(pages)].sort((a, b) => a - b)) {
     const last = ranges.at(-1);
@@ -149,9 +157,8 @@ function correlationOf(job: Record<string, unknown>): Correlation {
   const metadata = fieldsOf(job.user_metadata).tvdb_attempt;
   if (typeof metadata === 'string') return { attempt: metadata };
   for (const name of [job.client_name, job.name]) {
-    if (typeof name === 'string' && name.startsWith(correlationName(''))) {
-      return { attempt: name.slice(correlationName('').length) };
-    }
+    const [, marked] = MARK.exec(typeof name === 'string' ? name : '') ?? [];
+    if (marked !== undefined) return { attempt: marked };
   }
   // A field that is there, even as null, would have carried our mark.
   return 'user_metadata' in job || 'client_name' in job ? 'other' : 'unsaid';
