@@ -1,0 +1,162 @@
+/**
+ * One question to OpenAI and its answer: admitted, made by the official SDK, sent by our transport, judged, reported.
+ *
+ * The SDK builds the request; nothing else is left to it. Its retries are off (by default one call is three paid POSTs).
+ * Its `fetch` is our `Http`, which sends once and limits time and size of the whole answer: the SDK's own time limit ends
+ * at the headers, and it reads the bodies of errors without any. The headers are ours, because it takes some from
+ * `OPENAI_CUSTOM_HEADERS`, even `Authorization`. Nothing it could read, judge, log or repeat comes back to it.
+ */
+import type { OpenAI } from 'openai';
+import type { Clock } from '../../base/clock.ts';
+import { TvdbError } from '../../base/errors.ts';
+import { createScrubber, type Scrub } from '../../base/scrub.ts';
+import type { Call, Governor } from '../governor.ts';
+import { type Http, type HttpAnswer, HttpFailure, type HttpRequest } from '../http/client.ts';
+import type { KeyRing } from '../key-ring.ts';
+import { failureError, type RequestFacts, statusError } from './openai-failure.ts';
+
+export interface ExchangeOptions {
+  /** For example `https://api.openai.com/v1`, without a slash at the end. */
+  baseUrl: string;
+  http: Http;
+  keys: KeyRing;
+  governor: Governor;
+  clock: Clock;
+}
+
+export interface Question<T> extends Call {
+  /** Sent as `X-Client-Request-Id`: unique for each request, in OpenAI's logs even where our side saw no answer. */
+  id?: string;
+  /** What is asked, in the words of the SDK. */
+  ask(client: OpenAI): { asResponse(): Promise<unknown> };
+  /** What is wanted of a 2xx. Throws a `TvdbError` when it is not there. */
+  read(answer: HttpAnswer, request: RequestFacts): T;
+}
+
+/** What may stand in a header; complaints about anything else quote the key. */
+const SENDABLE_KEY = /^[\x21-\x7e]+$/;
+/** OpenAI answers 400 to anything longer or not ASCII. */
+const SENDABLE_ID = /^[\x21-\x7e]{1,512}$/;
+
+/**
+ * Asks once; a second time only when the key was refused and there is another one, under the same admission: the refusal
+ * proves that nothing was accepted, and must not pause the account whose other key works. Throws by the table in
+ * `openai-failure.ts`, what the governor throws, and the reason of the signal when the caller gave up; a billable request
+ * that had left by then is an E307 instead, with that reason as its cause.
+ */
+export async function ask<T>(options: ExchangeOptions, question: Question<T>, signal: AbortSignal): Promise<T> {
+  const { governor, clock } = options;
+  const { operation, billable, tokens, id } = question;
+  const call = { operation, billable, tokens };
+  signal.throwIfAborted();
+  await governor.admit(call, signal);
+  signal.throwIfAborted();
+  const tried: string[] = [];
+  const scrub: Scrub = (text) => createScrubber(tried)(text);
+  const request: RequestFacts = { operation, billable, scrub, clientRequestId: id };
+  let answer: HttpAnswer;
+  try {
+    answer = await sendWithAnyKey(options, question, tried, signal);
+  } catch (thrown) {
+    if (!(thrown instanceof HttpFailure)) throw thrown;
+    const { kind, left, latencyMs, status, cause } = thrown;
+    const gaveUp = kind === 'aborted' && !(billable && left);
+    const error = failureError(thrown, request);
+    await governor.report({ ...call, latencyMs, httpStatus: status, headers: {}, error: gaveUp ? null : error });
+    throw gaveUp ? cause : error;
+  }
+  const { status, headers, latencyMs } = answer;
+  const report = (error: TvdbError | null) =>
+    governor.report({ ...call, latencyMs, httpStatus: status, headers, error });
+  try {
+    if (status < 200 || status > 299) throw statusError(answer, request, clock.now());
+    const result = question.read(answer, request);
+    await report(null);
+    return result;
+  } catch (error) {
+    if (error instanceof TvdbError) await report(error);
+    throw error;
+  }
+}
+
+/** Sends with the current key, and once more with the next one when the first is refused. `tried` collects both. */
+async function sendWithAnyKey(
+  options: ExchangeOptions,
+  question: Question<unknown>,
+  tried: string[],
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  const { keys } = options;
+  const key = keys.current();
+  tried.push(key);
+  const answer = await send(options, question, key, question.id, signal);
+  if (answer.status !== 401 || !keys.refused(key)) return answer;
+  const next = keys.current();
+  tried.push(next);
+  const id = question.id === undefined ? undefined : `${question.id}/${keys.fingerprint(next)}`;
+  const second = await send(options, question, next, id, signal);
+  // The last key is told as well, so that it is audited.
+  if (second.status === 401) keys.refused(next);
+  return second;
+}
+
+/** Sends what the SDK makes of the question, once, and gives back what our transport saw. Rejects as `Http` does. */
+async function send(
+  { baseUrl, http }: ExchangeOptions,
+  question: Question<unknown>,
+  key: string,
+  id: string | undefined,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  if (!SENDABLE_KEY.test(key)) throw unusable('E112', 'The key of OpenAI has characters that no key has');
+  if (id !== undefined && !SENDABLE_ID.test(id)) throw new Error('the id of the request cannot be sent in a header');
+  let sending: Promise<HttpAnswer> | undefined;
+  const deliver = async (url: unknown, { method, body }: { method?: string | undefined; body?: unknown } = {}) => {
+    const request: HttpRequest = {
+      method: method?.toUpperCase() === 'POST' ? 'POST' : 'GET',
+      url: String(url),
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'tvdb',
+        authorization: `Bearer ${key}`,
+        ...(id !== undefined && { 'x-client-request-id': id }),
+      },
+      ...(typeof body === 'string' && { body: { json: JSON.parse(body) as unknown } }),
+    };
+    if (sending !== undefined) throw new Error('the OpenAI SDK asked twice');
+    sending = http.send(request, signal);
+    // Awaited below, and not before the SDK is done.
+    sending.catch(() => undefined);
+    return new Response(null, { status: 204 });
+  };
+  const { OpenAI } = await import('openai');
+  let client: OpenAI;
+  try {
+    client = new OpenAI({
+      baseURL: baseUrl,
+      apiKey: key,
+      adminAPIKey: null,
+      organization: null,
+      project: null,
+      webhookSecret: null,
+      maxRetries: 0,
+      logLevel: 'off',
+      fetch: deliver,
+    });
+  } catch {
+    // Its complaint quotes the line, which may hold a secret.
+    throw unusable('E103', 'OPENAI_CUSTOM_HEADERS cannot be read; tvdb does not use it, but the SDK of OpenAI does');
+  }
+  await question.ask(client).asResponse();
+  if (sending === undefined) throw new Error('the OpenAI SDK sent nothing');
+  return await sending;
+}
+
+function unusable(code: 'E103' | 'E112', message: string): TvdbError {
+  return new TvdbError(code, {
+    message,
+    why: 'nothing was sent',
+    chargedNanoUsd: 0,
+    facts: { service: 'openai', sent: false },
+  });
+}
