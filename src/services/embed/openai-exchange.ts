@@ -25,10 +25,13 @@ export interface ExchangeOptions {
 }
 
 export interface Question<T> extends Call {
-  /** Sent as `X-Client-Request-Id`: unique for each request, in OpenAI's logs even where our side saw no answer. */
+  /**
+   * The attempt, sent as `X-Client-Request-Id`: it stands in OpenAI's logs even where our side saw no answer. Not an
+   * idempotency key. A request that the first key was refused keeps it: it is the same attempt.
+   */
   id?: string;
   /** What is asked, in the words of the SDK. */
-  ask(client: OpenAI): { asResponse(): Promise<unknown> };
+  request(client: OpenAI): { asResponse(): Promise<unknown> };
   /** What is wanted of a 2xx. Throws a `TvdbError` when it is not there. */
   read(answer: HttpAnswer, request: RequestFacts): T;
 }
@@ -89,12 +92,11 @@ async function sendWithAnyKey(
   const { keys } = options;
   const key = keys.current();
   tried.push(key);
-  const answer = await send(options, question, key, question.id, signal);
+  const answer = await send(options, question, key, signal);
   if (answer.status !== 401 || !keys.refused(key)) return answer;
   const next = keys.current();
   tried.push(next);
-  const id = question.id === undefined ? undefined : `${question.id}/${keys.fingerprint(next)}`;
-  const second = await send(options, question, next, id, signal);
+  const second = await send(options, question, next, signal);
   // The last key is told as well, so that it is audited.
   if (second.status === 401) keys.refused(next);
   return second;
@@ -103,9 +105,8 @@ async function sendWithAnyKey(
 /** Sends what the SDK makes of the question, once, and gives back what our transport saw. Rejects as `Http` does. */
 async function send(
   { baseUrl, http }: ExchangeOptions,
-  question: Question<unknown>,
+  { id, request: build }: Question<unknown>,
   key: string,
-  id: string | undefined,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
   if (!SENDABLE_KEY.test(key)) throw unusable('E112', 'The key of OpenAI has characters that no key has');
@@ -147,7 +148,7 @@ async function send(
     // Its complaint quotes the line, which may hold a secret.
     throw unusable('E103', 'OPENAI_CUSTOM_HEADERS cannot be read; tvdb does not use it, but the SDK of OpenAI does');
   }
-  await question.ask(client).asResponse();
+  await build(client).asResponse();
   if (sending === undefined) throw new Error('the OpenAI SDK sent nothing');
   return await sending;
 }

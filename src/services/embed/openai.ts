@@ -41,7 +41,7 @@ export function createOpenAiEmbed(options: OpenAiOptions): EmbedService {
         {
           ...question,
           id: attempt.attemptId,
-          ask: (client) => client.embeddings.create({ model, input: [...texts], encoding_format: encoding }),
+          request: (client) => client.embeddings.create({ model, input: [...texts], encoding_format: encoding }),
           read(answer, request) {
             const reading = readEmbeddings(answer.text, { texts: texts.length, dimensions, model });
             if (reading.kind !== 'usable') throw contentError(reading, answer, request);
@@ -69,7 +69,7 @@ export function createOpenAiEmbed(options: OpenAiOptions): EmbedService {
             operation: 'models.get',
             billable: false,
             tokens: 0,
-            ask: (client) => client.models.retrieve(model),
+            request: (client) => client.models.retrieve(model),
             read(answer, request) {
               if (isModel(answer.text)) return;
               throw contentError({ kind: 'unreadable', why: 'this describes no model' }, answer, request);
