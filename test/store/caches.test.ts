@@ -75,6 +75,9 @@ describe('parse cache', () => {
     ];
     for (const pages of bad) await remember(store, IDENTITY, pages);
     expect(await look(store)).toBeNull();
+    await remember(store);
+    for (const pages of bad) await remember(store, IDENTITY, pages);
+    expect((await look(store))?.pages).toEqual(PAGES);
   });
 
   it('never uses a row that is damaged or of another file, and removes it', async () => {
