@@ -7,6 +7,7 @@ import { costsCommand } from './costs.ts';
 import { deleteCommand } from './delete.ts';
 import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
+import { healthCommand } from './health.ts';
 import { help } from './help.ts';
 import { modeCommand } from './mode.ts';
 import { retryCommand } from './retry.ts';
@@ -27,6 +28,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   searchCommand,
   exportCommand,
   costsCommand,
+  healthCommand,
   modeCommand,
   configGroup,
   configListCommand,
