@@ -10,6 +10,7 @@ import type { SimulatorOptions } from '../../src/simulator/options.ts';
 import { embedContract } from '../contract/embed.ts';
 import { started } from '../simulator/start.ts';
 import { ATTEMPT, clientOver, KEYS, working } from './openai-like.ts';
+import { liveLane } from './openai-live.ts';
 
 const LIMITS = { connectMs: 2_000, headersMs: 60_000, bodyMs: 60_000, requestMs: 60_000, responseBytes: 50_000_000 };
 const TEXTS = ['The deductible of the plan.', 'Bees in the orchard.', 'Invoices are due.'];
@@ -37,7 +38,10 @@ async function both(
   return { simulator, official, client };
 }
 
-embedContract('OpenAI, simulated, numbers', async () => (await both()).client().service);
+liveLane('OpenAI, the live lane on the simulator', async () => ({
+  baseUrl: (await started()).openaiUrl,
+  key: KEYS[0],
+}));
 embedContract('OpenAI, simulated, base64', async () => (await both()).official.service);
 
 describe('the OpenAI client against the simulator', () => {

@@ -8,9 +8,9 @@
  */
 import type { OpenAI } from 'openai';
 import type { Clock } from '../../base/clock.ts';
-import { TvdbError } from '../../base/errors.ts';
+import { asTvdbError, TvdbError } from '../../base/errors.ts';
 import { createScrubber, type Scrub } from '../../base/scrub.ts';
-import type { Call, Governor } from '../governor.ts';
+import type { Call, Exchange, Governor } from '../governor.ts';
 import { type Http, type HttpAnswer, HttpFailure, type HttpRequest } from '../http/client.ts';
 import type { KeyRing } from '../key-ring.ts';
 import { failureError, type RequestFacts, statusError } from './openai-failure.ts';
@@ -24,7 +24,7 @@ export interface ExchangeOptions {
   clock: Clock;
 }
 
-export interface Question<T> extends Call {
+export interface Question<T> extends Omit<Call, 'fingerprint'> {
   /**
    * The attempt, sent as `X-Client-Request-Id`: it stands in OpenAI's logs even where our side saw no answer. Not an
    * idempotency key. A request that the first key was refused keeps it: it is the same attempt.
@@ -48,38 +48,50 @@ const SENDABLE_ID = /^[\x21-\x7e]{1,512}$/;
  * that had left by then is an E307 instead, with that reason as its cause.
  */
 export async function ask<T>(options: ExchangeOptions, question: Question<T>, signal: AbortSignal): Promise<T> {
-  const { governor, clock } = options;
+  const { governor, clock, keys } = options;
   const { operation, billable, tokens, id } = question;
   const call = { operation, billable, tokens };
   signal.throwIfAborted();
-  await governor.admit(call, signal);
-  signal.throwIfAborted();
+  await governor.admit({ ...call, fingerprint: keys.fingerprint(keys.current()) }, signal);
   const tried: string[] = [];
   const scrub: Scrub = (text) => createScrubber(tried)(text);
   const request: RequestFacts = { operation, billable, scrub, clientRequestId: id };
+  const report = (told: Pick<Exchange, 'latencyMs' | 'httpStatus' | 'headers' | 'error'>) =>
+    governor.report({ ...call, fingerprint: keys.fingerprint(tried.at(-1) ?? keys.current()), ...told });
   let answer: HttpAnswer;
   try {
     answer = await sendWithAnyKey(options, question, tried, signal);
   } catch (thrown) {
-    if (!(thrown instanceof HttpFailure)) throw thrown;
-    const { kind, left, latencyMs, status, cause } = thrown;
-    const gaveUp = kind === 'aborted' && !(billable && left);
-    const error = failureError(thrown, request);
-    await governor.report({ ...call, latencyMs, httpStatus: status, headers: {}, error: gaveUp ? null : error });
-    throw gaveUp ? cause : error;
-  }
-  const { status, headers, latencyMs } = answer;
-  const report = (error: TvdbError | null) =>
-    governor.report({ ...call, latencyMs, httpStatus: status, headers, error });
-  try {
-    if (status < 200 || status > 299) throw statusError(answer, request, clock.now());
-    const result = question.read(answer, request);
-    await report(null);
-    return result;
-  } catch (error) {
-    if (error instanceof TvdbError) await report(error);
+    const { error, latencyMs, httpStatus, told } = noAnswer(thrown, request);
+    await report({ latencyMs, httpStatus, headers: {}, error: told });
     throw error;
   }
+  const { status: httpStatus, headers, latencyMs } = answer;
+  const tell = (error: TvdbError | null) => report({ latencyMs, httpStatus, headers, error });
+  try {
+    if (httpStatus < 200 || httpStatus > 299) throw statusError(answer, request, clock.now());
+    const result = question.read(answer, request);
+    await tell(null);
+    return result;
+  } catch (error) {
+    if (error instanceof TvdbError) await tell(error);
+    throw error;
+  }
+}
+
+/**
+ * What the caller gets of a request without an answer, and what the governor is told. That we gave up says nothing of
+ * the service: it is told so, and not what it means for the bill.
+ */
+function noAnswer(thrown: unknown, { operation, billable, ...request }: RequestFacts) {
+  const unsent = { latencyMs: 0, httpStatus: null };
+  // Not of the network: a locked transport, a key that no header takes, a bug.
+  if (!(thrown instanceof HttpFailure)) return { ...unsent, error: thrown, told: asTvdbError(thrown) };
+  const { kind, left, latencyMs, status: httpStatus, cause } = thrown;
+  const error = failureError(thrown, { operation, billable, ...request });
+  if (kind !== 'aborted') return { latencyMs, httpStatus, error, told: error };
+  const told = new TvdbError('E012', { message: `The request to OpenAI was given up (${operation})` });
+  return { latencyMs, httpStatus, error: billable && left ? error : cause, told };
 }
 
 /** Sends with the current key, and once more with the next one when the first is refused. `tried` collects both. */
