@@ -3,12 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { encodeVector, unit, vectorSha } from '../../src/domain/vector.ts';
+import type { RemoteFiles } from '../../src/services/parse/llamaparse-submit.ts';
 import { cachedVectors, forgetVectorsOf, rememberVectors, touchVectors } from '../../src/store/embedding-cache.ts';
 import { appendKeyAudit } from '../../src/store/key-audit.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
 import { cachedParse, forgetParsesOf, type ParseIdentity, rememberParse } from '../../src/store/parse-cache.ts';
-import { forgetRemoteFile, rememberRemoteFile, remoteFile } from '../../src/store/remote-files.ts';
+import { createRemoteFiles, forgetRemoteFiles } from '../../src/store/remote-files.ts';
 import { tempDirectory } from '../setup/temp.ts';
+import { virtualClock } from '../setup/virtual-clock.ts';
 
 function open(home = tempDirectory()): Store {
   const store = openStore({ home });
@@ -75,6 +77,9 @@ describe('parse cache', () => {
     ];
     for (const pages of bad) await remember(store, IDENTITY, pages);
     expect(await look(store)).toBeNull();
+    await remember(store);
+    for (const pages of bad) await remember(store, IDENTITY, pages);
+    expect((await look(store))?.pages).toEqual(PAGES);
   });
 
   it('never uses a row that is damaged or of another file, and removes it', async () => {
@@ -222,41 +227,50 @@ describe('embedding cache', () => {
 
 describe('remembered uploads', () => {
   const HOUR = 3_600_000;
-  const put = (store: Store, fileId: string, now: number, account = 'aaaa') =>
-    store.write((trx) => rememberRemoteFile(trx, { account, fileSha256: FILE, fileId, now }));
-  const get = (store: Store, now: number, account = 'aaaa') => remoteFile(store.db, account, FILE, now);
+  const setUp = () => {
+    const store = open();
+    const clock = virtualClock(1000);
+    const files: RemoteFiles = createRemoteFiles(store, clock);
+    return { store, clock, files };
+  };
 
   it('are found for 47 hours, to the millisecond, by the account that sent them', async () => {
-    const store = open();
-    await put(store, 'dfl-1', 1000);
-    expect(await get(store, 1000)).toBe('dfl-1');
-    expect(await get(store, 1000 + 47 * HOUR - 1)).toBe('dfl-1');
-    expect(await get(store, 1000 + 47 * HOUR)).toBeNull();
-    expect(await get(store, 1000, 'bbbb')).toBeNull();
-    expect(await remoteFile(store.db, 'aaaa', 'e'.repeat(64), 1000)).toBeNull();
+    const { clock, files } = setUp();
+    await files.put('aaaa', FILE, 'dfl-1');
+    expect(await files.get('aaaa', FILE)).toBe('dfl-1');
+    expect(await files.get('bbbb', FILE)).toBeNull();
+    expect(await files.get('aaaa', 'e'.repeat(64))).toBeNull();
+    clock.jump(47 * HOUR - 1);
+    expect(await files.get('aaaa', FILE)).toBe('dfl-1');
+    clock.jump(1);
+    expect(await files.get('aaaa', FILE)).toBeNull();
   });
 
   it('do not get younger when they are remembered again, and give way to a new one', async () => {
-    const store = open();
-    await put(store, 'dfl-1', 1000);
-    await put(store, 'dfl-1', 1000 + 40 * HOUR);
-    expect(await get(store, 1000 + 48 * HOUR)).toBeNull();
-    await put(store, 'dfl-2', 1000 + 40 * HOUR);
-    expect(await get(store, 1000 + 48 * HOUR)).toBe('dfl-2');
+    const { clock, files } = setUp();
+    await files.put('aaaa', FILE, 'dfl-1');
+    clock.jump(40 * HOUR);
+    await files.put('aaaa', FILE, 'dfl-1');
+    clock.jump(8 * HOUR);
+    expect(await files.get('aaaa', FILE)).toBeNull();
+    await files.put('aaaa', FILE, 'dfl-2');
+    clock.jump(40 * HOUR);
+    expect(await files.get('aaaa', FILE)).toBe('dfl-2');
   });
 
   it('are not trusted when the clock was set back behind them', async () => {
-    const store = open();
-    await put(store, 'dfl-1', 1000);
-    expect(await get(store, 999)).toBeNull();
+    const { clock, files } = setUp();
+    await files.put('aaaa', FILE, 'dfl-1');
+    clock.jump(-1);
+    expect(await files.get('aaaa', FILE)).toBeNull();
   });
 
   it('are forgotten for one account or for all', async () => {
-    const store = open();
-    for (const account of ['aaaa', 'bbbb', 'cccc']) await put(store, 'dfl-1', 1000, account);
-    await store.write((trx) => forgetRemoteFile(trx, FILE, 'aaaa'));
-    expect([await get(store, 1000), await get(store, 1000, 'bbbb')]).toEqual([null, 'dfl-1']);
-    await store.write((trx) => forgetRemoteFile(trx, FILE));
+    const { store, files } = setUp();
+    for (const account of ['aaaa', 'bbbb', 'cccc']) await files.put(account, FILE, 'dfl-1');
+    await files.forget('aaaa', FILE);
+    expect([await files.get('aaaa', FILE), await files.get('bbbb', FILE)]).toEqual([null, 'dfl-1']);
+    await store.write((trx) => forgetRemoteFiles(trx, FILE));
     expect(await store.db.selectFrom('remote_files').selectAll().execute()).toEqual([]);
   });
 });

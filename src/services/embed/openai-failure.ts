@@ -4,26 +4,41 @@
  * | what came | error | again | billed |
  * |---|---|---|---|
  * | no byte left: refused, no such name, TLS, no free connection | E303, `sent: false` | later | no |
- * | cut, a time limit, an answer over the size limit | E307 (a free request: E303) | later | perhaps |
- * | 408, 5xx | E307 (a free request: E303) | later | perhaps |
- * | 2xx without a readable charge: HTML, cut JSON, empty, no `usage` | E307 (a free request: E308) | later | perhaps |
- * | 2xx with a charge and vectors that may not be stored | E308, `tokens_billed` | later; never for another model | yes |
- * | 3xx: never followed, the key stays here | E308 | later | no |
- * | 402, or 429 whose type or code speaks of money | E302 | never | no |
+ * | cut, a time limit, an answer over the size limit, given up by the caller | E307 | later | perhaps |
+ * | 408, 499, 5xx, a redirect (never followed: the key stays here) | E307 | later | perhaps |
+ * | 2xx without a readable charge: HTML, cut JSON, empty, no `usage` | E307 | later | perhaps |
+ * | 2xx with a charge, and vectors that may not be stored | E308, `tokens_billed` | later; never for another model | yes |
+ * | 402, or a 429 whose type or code speaks of money | E302 | never | no |
  * | any other 429 | E301 | after `Retry-After`, else later | no |
  * | 401, 403 | E112 | never | no |
- * | 400 for the size, 413 | E309, `too_large: true` | never as it is | no |
+ * | 400 for its size, 413 | E309, `too_large: true` | never as it is | no |
  * | any other 4xx | E309 | never | no |
  *
- * An answer whose body broke off is judged by its status where the status alone decides.
+ * E307 is for requests that may be billed; for a free one it is E303, and E308 for an answer that is not understood.
+ * Where the body of an answer broke off, a status of 4xx still counts: what was refused was not billed.
  */
-import { TvdbError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/error-codes.ts';
+import { type Retry, TvdbError } from '../../base/errors.ts';
 import type { Scrub } from '../../base/scrub.ts';
 import { cleanText } from '../../domain/clean-text.ts';
-import type { Call } from '../governor.ts';
 import type { HttpAnswer, HttpFailure } from '../http/client.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { Reading } from './openai-answer.ts';
+
+/** Which request an error is about. */
+export interface RequestFacts {
+  /** `embeddings.create` or `models.get`. */
+  operation: string;
+  billable: boolean;
+  /** Takes the key out of a text: a server may echo it. */
+  scrub: Scrub;
+  /** What we called the request. */
+  clientRequestId: string | undefined;
+}
+
+const LATER: Retry = { kind: 'later' };
+const NEVER: Retry = { kind: 'never' };
+const WHY_LENGTH = 300;
 
 /** Codes and types of a 429 that no waiting cures; `insufficient_quota` is also the type of codes yet to come. */
 const MONEY = new Set([
@@ -36,143 +51,139 @@ const MONEY = new Set([
   'billing_hard_limit_reached',
 ]);
 
-const WORDS_LENGTH = 200;
+/** Statuses of gateways that gave up waiting: the service behind may have gone on. */
+const GAVE_UP = new Set([408, 499]);
 
-/** What is known of a request besides its answer. */
-export interface Asked extends Call {
-  /** Removes the key, which a server may echo. */
-  scrub: Scrub;
-  /** Facts that every error carries, ids of ours. */
-  facts: Readonly<Record<string, unknown>>;
-  /** Wall clock, for a `Retry-After` that is a date. */
-  now: number;
+/** The error of a request without a whole answer, given up by the caller or failed. */
+export function failureError(failure: HttpFailure, request: RequestFacts): TvdbError {
+  const { kind, left, status, cause } = failure;
+  if (status !== null && status >= 400 && status < 500) {
+    return statusError({ status, headers: {}, text: '' }, request, 0);
+  }
+  const why = `${WHYS[kind]}${left ? '' : '; nothing was sent'}${systemCode(cause)}`;
+  const facts = { http_status: status, sent: left };
+  // Causes of the network stay out: they may quote headers.
+  const ours = kind === 'aborted' ? { cause } : {};
+  if (left && request.billable)
+    return make('E307', 'may have been done and billed, or not', why, LATER, request, facts, ours);
+  if (kind === 'too_large') return make('E308', 'brought an answer too large', why, LATER, request, facts);
+  return make('E303', 'got no answer', why, LATER, request, facts);
 }
 
-/** The error of an answer that is no success, by the table above. */
-export function refusal({ status, headers, text }: Pick<HttpAnswer, 'status' | 'headers' | 'text'>, asked: Asked) {
-  const { type, code, message } = errorBody(text);
-  const words = [`${status}`, code || type, message && `"${message}"`].filter(Boolean).join(' ');
-  const why = `OpenAI answered ${shortened(words, asked.scrub)}`;
-  const make = (...[errorCode, sentence, changes]: Parts) =>
-    failure(asked, errorCode, sentence, {
-      why,
-      chargedNanoUsd: 0,
-      ...changes,
-      facts: { http_status: status, ...requestId(headers, asked.scrub), ...changes?.facts },
-    });
+const WHYS: Readonly<Record<HttpFailure['kind'], string>> = {
+  aborted: 'it was given up',
+  unreachable: 'there was no connection',
+  cut: 'the connection broke',
+  headers_timeout: 'no answer began in time',
+  body_timeout: 'the answer stopped half-way',
+  request_timeout: 'it took too long',
+  too_large: 'the answer is larger than RESPONSE_LIMIT_MB',
+};
 
+/** The code of a system call or of undici, which holds nothing of the request. */
+function systemCode(cause: unknown): string {
+  const code = (cause as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? ` (${code})` : '';
+}
+
+/** The error of an answer with another status than 2xx. `now` is the wall clock, for dates in `Retry-After`. */
+export function statusError(
+  answer: Pick<HttpAnswer, 'status' | 'headers' | 'text'>,
+  request: RequestFacts,
+  now: number,
+): TvdbError {
+  const { status, headers } = answer;
+  const { type, code, message } = errorOf(answer.text);
+  const name = code === '' ? type : code;
+  const said = [`status ${status}`, name, message].filter((part) => part !== '').join(': ');
+  const facts = answerFacts(answer, request);
+  const made = (errorCode: ErrorCode, happened: string, retry: Retry, more: Record<string, unknown> = {}) =>
+    make(errorCode, happened, words(said, request.scrub), retry, request, { ...facts, ...more });
+
+  if (status === 401) {
+    // Its message quotes the ends of the key.
+    const why = words([`status ${status}`, name].filter(Boolean).join(': '), request.scrub);
+    return make('E112', 'was refused: the key is not accepted', why, NEVER, request, facts);
+  }
+  if (status === 403) return made('E112', 'was refused: the key may not do this', NEVER);
   if (status === 402 || (status === 429 && (MONEY.has(type) || MONEY.has(code)))) {
-    return make('E302', 'OpenAI takes no more requests: the credit or quota of the account is used up');
+    return made('E302', 'was refused: the credit or quota of the account is used up', NEVER);
   }
   if (status === 429) {
-    const ms = retryAfterMs(headers, asked.now);
-    return make('E301', 'OpenAI is limiting requests', {
-      retry: ms === null ? { kind: 'later' } : { kind: 'after', ms },
-    });
+    const ms = retryAfterMs(headers, now);
+    return made('E301', 'was refused: too many requests or tokens', ms === null ? LATER : { kind: 'after', ms });
   }
-  if (status === 401 || status === 403) {
-    // Its words quote parts of the key.
-    const bare = shortened(`OpenAI answered ${status} ${code || type}`, asked.scrub);
-    return make('E112', 'OpenAI refused the key', status === 401 ? { why: bare } : {});
+  if (status >= 400 && status < 500 && !GAVE_UP.has(status)) {
+    return isTooLarge(status, [type, code], message)
+      ? made('E309', 'was refused: it is too large', NEVER, { too_large: true })
+      : made('E309', 'was refused', NEVER);
   }
-  if (status === 408 || status >= 500) {
-    return unanswered(asked, why, { http_status: status, ...requestId(headers, asked.scrub) });
-  }
-  if (status >= 400) {
-    const tooLarge =
-      status === 413 || [type, code].includes('max_tokens_per_request') || /maximum input length/i.test(message);
-    return tooLarge
-      ? make('E309', 'OpenAI found the request too large', { facts: { too_large: true } })
-      : make('E309', 'OpenAI refused the request');
-  }
-  return make('E308', 'OpenAI answered with a redirect, which is not followed', { retry: { kind: 'later' } });
+  if (request.billable) return made('E307', 'may have been done and billed, or not', LATER);
+  if (status < 400) return made('E308', 'was sent elsewhere, which is never followed', LATER);
+  return made('E303', 'failed', LATER);
 }
 
-/** The error of a request without a whole answer. An abort is none: the caller rethrows its reason. */
-export function noAnswer(failed: HttpFailure, asked: Asked): TvdbError {
-  if (!failed.left) {
-    return failure(asked, 'E303', 'OpenAI cannot be reached', {
-      why: `nothing was sent: ${phrase(failed)}`,
-      retry: { kind: 'later' },
-      chargedNanoUsd: 0,
-      facts: { sent: false },
-    });
-  }
-  // What it refused it refused, whole sentence or not.
-  if (failed.status !== null && failed.status >= 300 && failed.status < 500) {
-    return refusal({ status: failed.status, headers: {}, text: '' }, asked);
-  }
-  return unanswered(asked, phrase(failed), { http_status: failed.status });
+function isTooLarge(status: number, names: readonly string[], message: string): boolean {
+  if (status === 413) return true;
+  return status === 400 && (names.includes('max_tokens_per_request') || /maximum input length/i.test(message));
 }
 
-/** The error of an answered request whose vectors cannot be used. */
-export function noVectors(
+/** The error of a 2xx without vectors that may be stored. */
+export function contentError(
   reading: Exclude<Reading, { kind: 'usable' }>,
-  { status, headers }: HttpAnswer,
-  asked: Asked,
+  answer: HttpAnswer,
+  request: RequestFacts,
 ): TvdbError {
-  const facts = { http_status: status, ...requestId(headers, asked.scrub) };
-  const why = shortened(reading.why, asked.scrub);
-  if (reading.kind === 'unreadable') return unanswered(asked, why, facts);
-  return failure(asked, 'E308', 'OpenAI answered with vectors that cannot be used; it billed them', {
-    why,
-    retry: { kind: reading.again ? 'later' : 'never' },
-    chargedNanoUsd: null,
-    facts: { ...facts, tokens_billed: reading.tokens },
-  });
+  const why = words(`status ${answer.status}: ${reading.why}`, request.scrub);
+  const facts = answerFacts(answer, request);
+  if (reading.kind === 'unusable') {
+    const more = { ...facts, tokens_billed: reading.tokens };
+    const retry = reading.again ? LATER : NEVER;
+    return make('E308', 'was billed, and its vectors cannot be used', why, retry, request, more, {
+      chargedNanoUsd: null,
+    });
+  }
+  return request.billable
+    ? make('E307', 'may have been billed: the answer does not say', why, LATER, request, facts)
+    : make('E308', 'brought an answer that is not understood', why, LATER, request, facts);
 }
 
-/** The service's own id of a request, if it is one: short, without spaces, and not our key. */
-export function requestId(
-  headers: Readonly<Record<string, string>>,
-  scrub: Scrub,
-): { request_id: string } | Record<string, never> {
+function answerFacts({ status, headers }: Pick<HttpAnswer, 'status' | 'headers'>, { scrub }: RequestFacts) {
+  return { http_status: status, request_id: requestIdOf(headers, scrub) ?? null, sent: true };
+}
+
+/** The service's id of a request, where it gives one: short, printable, and not our key. */
+export function requestIdOf(headers: Readonly<Record<string, string>>, scrub: Scrub): string | undefined {
   const id = headers['x-request-id'];
-  return id !== undefined && /^[\w.:-]{1,128}$/.test(id) && scrub(id) === id ? { request_id: id } : {};
+  return id !== undefined && /^[\w.:/-]{1,128}$/.test(id) && scrub(id) === id ? id : undefined;
 }
 
-type Changes = Partial<Pick<TvdbError, 'retry' | 'facts' | 'why' | 'chargedNanoUsd'>>;
-type Parts = [code: TvdbError['code'], message: string, changes?: Changes];
-
-function failure(asked: Asked, code: TvdbError['code'], message: string, changes: Changes): TvdbError {
-  const { why, ...rest } = changes;
+function make(
+  code: ErrorCode,
+  happened: string,
+  why: string,
+  retry: Retry,
+  { operation, billable, clientRequestId }: RequestFacts,
+  facts: Record<string, unknown>,
+  { chargedNanoUsd = code === 'E307' ? null : 0, cause }: { chargedNanoUsd?: number | null; cause?: unknown } = {},
+): TvdbError {
   return new TvdbError(code, {
-    message: `${message} (${asked.operation})`,
-    ...rest,
-    ...(why !== undefined && { why }),
-    facts: { service: 'openai', operation: asked.operation, ...asked.facts, ...changes.facts },
+    message: `${billable ? 'The request for vectors' : 'The question for the model'} to OpenAI ${happened}`,
+    why,
+    retry,
+    ...(billable && { chargedNanoUsd }),
+    ...(cause !== undefined && { cause }),
+    facts: {
+      service: 'openai',
+      operation,
+      ...facts,
+      ...(clientRequestId !== undefined && { client_request_id: clientRequestId }),
+    },
   });
 }
 
-/** A request that left and of which nobody knows what became. */
-function unanswered(asked: Asked, why: string, facts: Record<string, unknown>): TvdbError {
-  return asked.billable
-    ? failure(asked, 'E307', 'Whether OpenAI did and billed the request is not known', {
-        why,
-        retry: { kind: 'later' },
-        chargedNanoUsd: null,
-        facts,
-      })
-    : failure(asked, 'E303', 'OpenAI does not answer', { why, retry: { kind: 'later' }, chargedNanoUsd: 0, facts });
-}
-
-function phrase({ kind, cause }: HttpFailure): string {
-  const code = (cause as { code?: unknown } | undefined)?.code;
-  const detail = typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? ` (${code})` : '';
-  const phrases = {
-    aborted: 'it was stopped',
-    unreachable: 'no connection',
-    cut: 'the connection broke off',
-    headers_timeout: 'no answer began in time',
-    body_timeout: 'the answer stopped in the middle',
-    request_timeout: 'the request as a whole took too long',
-    too_large: 'the answer is larger than RESPONSE_LIMIT_MB allows',
-  } as const;
-  return `${phrases[kind]}${detail}`;
-}
-
-/** `{ error: { message, type, code } }`, or empty texts. */
-function errorBody(text: string): { type: string; code: string; message: string } {
+/** `{ error: { message, type, code } }`, as OpenAI and most who speak its contract answer; else empty texts. */
+function errorOf(text: string): { type: string; code: string; message: string } {
   let error: unknown;
   try {
     error = (JSON.parse(text) as { error?: unknown } | null)?.error;
@@ -181,13 +192,14 @@ function errorBody(text: string): { type: string; code: string; message: string 
   }
   const { type, code, message } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
   const word = (value: unknown) => (typeof value === 'string' ? value : '');
-  return { type: word(type), code: word(code), message: word(message) };
+  return { type: word(type), code: word(code), message: word(typeof error === 'string' ? error : message) };
 }
 
-/** Words of a stranger: without the key or anything like one, without control characters, in one short line. */
-function shortened(words: string, scrub: Scrub): string {
-  const line = cleanText(scrub(words.slice(0, 10_000))).replace(/\s+/g, ' ');
-  return scrub(line)
+/** Words of a stranger: no key or anything like one, no control characters, one short line. */
+function words(text: string, scrub: Scrub): string {
+  // Scrubbed first, while a key is whole, and again: an invisible character inside of one is gone by then.
+  return scrub(cleanText(scrub(text.slice(0, 20_000))).replace(/\s+/g, ' '))
     .replace(/\bsk-[\w*-]+/g, '[key]')
-    .slice(0, WORDS_LENGTH);
+    .trim()
+    .slice(0, WHY_LENGTH);
 }
