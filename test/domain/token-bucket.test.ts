@@ -100,6 +100,12 @@ describe('a token bucket', () => {
     );
   });
 
+  it('T77 flows on after the clock was set back by an hour', () => {
+    const empty = { ...fullBucket(20, 1 / 1000, T0), tokens: 0 };
+    const seen = refill(empty, T0 - 3_600_000);
+    expect(refill(seen, T0 - 3_600_000 + 5_000).tokens).toBe(5);
+  });
+
   it('adds tokens with time and never takes any away', () => {
     fc.assert(
       fc.property(shape, fc.nat(50), fc.array(fc.nat(60_000)), (form, used, waits) => {

@@ -116,6 +116,23 @@ describe('the one try of a half-open breaker', () => {
     expect(await first.state()).toEqual({ open: false, why: 'ok', retryAt: null });
   });
 
+  it('that is given up while it waits for its turn goes to another at once', async () => {
+    const { clock, start, settle } = machine();
+    const openai = { service: 'openai', env: { OPENAI_REQUESTS_PER_MINUTE: '60' } } as const;
+    const [first, second] = [start(openai).governor, start(openai).governor];
+    for (let n = 0; n < 5; n++) await report(first, CREATE, { code: 'E307' });
+    await clock.advance(PAUSE);
+    await report(first, CREATE, { code: 'E309', headers: { 'x-ratelimit-remaining-requests': '0' } });
+    const stop = new AbortController();
+    const given = expect(first.admit(CREATE, stop.signal)).rejects.toThrow('stopped');
+    await settle();
+    expect(await asked(second)).toEqual(['E304', 5_000]);
+    stop.abort(new Error('stopped'));
+    await given;
+    await clock.advance(1_000);
+    expect(await asked(second)).toBe('pass');
+  });
+
   it('can be a poll of a paid job, which is not kept waiting by a service that takes no new ones', async () => {
     const { first, second } = await opened();
     expect(await asked(first, POLL)).toBe('pass');

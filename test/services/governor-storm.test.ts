@@ -73,7 +73,7 @@ async function storm({
     return job(limiter && process !== undefined ? process.governor : OFF, service, clock, index + 1);
   });
   const began = clock.now();
-  await until(Promise.all(jobs));
+  await until(Promise.all(jobs), 50);
   return { requests: service.arrivals.length, burst: service.worstBurst(), seconds: (clock.now() - began) / 1000 };
 }
 
@@ -131,7 +131,7 @@ describe('several processes', () => {
         await report(governor, CREATE);
       }
     });
-    await until(Promise.all(greedy));
+    await until(Promise.all(greedy), 50);
     expect(sent).toHaveLength(80);
     for (const at of sent) {
       const soFar = sent.filter((other) => other <= at).length;
