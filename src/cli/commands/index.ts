@@ -12,6 +12,7 @@ import { modeCommand } from './mode.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
+import { serveCommand } from './serve.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { uploadCommand } from './upload.ts';
@@ -20,6 +21,7 @@ import { versionCommand } from './version.ts';
 export const COMMANDS: readonly CommandDefinition[] = [
   uploadCommand,
   runCommand,
+  serveCommand,
   retryCommand,
   cancelCommand,
   statusCommand,
