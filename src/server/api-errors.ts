@@ -45,7 +45,7 @@ function statusOf({ code, category }: TvdbError): number {
 }
 
 /** The error as the API shows it. */
-export function errorBody(error: TvdbError, correlationId?: string): object {
+function errorBody(error: TvdbError, correlationId?: string): object {
   const { label: code, category, message, fix } = error;
   return {
     error: { code, category, message, fix, ...(correlationId !== undefined && { correlation_id: correlationId }) },
