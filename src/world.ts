@@ -112,10 +112,10 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       local: () => listener?.localTarget() ?? null,
     });
     const listen = lazy(async () => {
-      const [{ startListener }, { signingKey }, { randomBytes }] = await Promise.all([
+      const [{ startListener }, { freshSecret }, { signingKey }] = await Promise.all([
         import('./server/listener.ts'),
+        import('./server/fresh-secret.ts'),
         import('./store/meta.ts'),
-        import('node:crypto'),
       ]);
       listener = await startListener({
         store,
@@ -125,7 +125,7 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
         ids,
         log,
         // Lives as long as this process; what it signs is worth nothing to the next.
-        secrets: [randomBytes(32).toString('hex')],
+        secrets: [freshSecret()],
         publicUrl: settings.TVDB_PUBLIC_URL,
         port: settings.TVDB_WEBHOOK_PORT,
         onDelivery: () => news.now(),

@@ -120,7 +120,13 @@ async function post<A extends EmbedAsk>(
   };
   try {
     const texts = chunks.map(({ text }) => text);
-    const attempt = { attemptId, jobId: job.job_id, correlationId: job.correlation_id, leaving };
+    const attempt = {
+      attemptId,
+      jobId: job.job_id,
+      correlationId: job.correlation_id,
+      tokens: tokensOf(chunks),
+      leaving,
+    };
     const result = await service.embed(texts, attempt, abort);
     if (sentAt === null) throw new Error('an embedding service sent a request without saying so');
     const vectors = checked(chunks, result, service.space.dimensions);

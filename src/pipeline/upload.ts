@@ -32,6 +32,8 @@ export interface AcceptOptions {
   parse?: ParseOptions | undefined;
   /** Neither cache may answer: parse and embed again, and pay again. */
   noCache?: boolean;
+  /** Ids that were given out before: of the job it makes, and of the document unless these bytes are one already. */
+  ids?: { jobId: string; documentId: string };
 }
 
 export interface Accepted {
@@ -76,7 +78,7 @@ export async function acceptDocument(
   let bytesAt = staged.staged.path;
   for (;;) {
     const known = await documentBySha(store.db, userId, staged.staged.sha256);
-    const document = known ?? newDocument(deps, staged);
+    const document = known ?? newDocument(deps, staged, options.ids?.documentId ?? deps.ids.uuid());
     const placed = known === undefined || !(await storage.isWhole(known.raw_path, known.file_sha256));
     if (placed) {
       await storage.place(bytesAt, document.raw_path);
@@ -104,8 +106,7 @@ export async function acceptDocument(
   }
 }
 
-function newDocument({ ids, clock, userId }: UploadDeps, staged: StagedDocument): DocumentRow {
-  const documentId = ids.uuid();
+function newDocument({ clock, userId }: UploadDeps, staged: StagedDocument, documentId: string): DocumentRow {
   return {
     document_id: documentId,
     user_id: userId,
@@ -185,7 +186,7 @@ export function newJob(
 ): NewJob {
   const { decision } = options;
   return {
-    job_id: ids.uuid(),
+    job_id: options.ids?.jobId ?? ids.uuid(),
     document_id: document.document_id,
     user_id: document.user_id,
     correlation_id: ids.uuid(),

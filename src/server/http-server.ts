@@ -61,6 +61,8 @@ export interface Exchange {
 export interface ListenOptions {
   /** 0 takes a free one. */
   port: number;
+  /** What to do about a port that cannot be had; default: the advice of E601. */
+  portFix?: string;
   clock: Clock;
   limits: HttpLimits;
   /** Values of `Host` that are answered, lower case; asked with the port once it is known. */
@@ -122,7 +124,7 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   };
   server.on('request', serve(false));
   server.on('checkContinue', serve(true));
-  const port = await bind(server, options.port);
+  const port = await bind(server, options);
 
   const stop = async () => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -195,18 +197,19 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
-function bind(server: Server, port: number): Promise<number> {
+function bind(server: Server, { port, portFix }: Pick<ListenOptions, 'port' | 'portFix'>): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(port, error)));
+    server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(port, portFix, error)));
     server.listen({ host: HOST, port, exclusive: true }, () => resolve((server.address() as AddressInfo).port));
   });
 }
 
-function unusable(port: number, error: NodeJS.ErrnoException): TvdbError {
+function unusable(port: number, fix: string | undefined, error: NodeJS.ErrnoException): TvdbError {
   const taken = error.code === 'EADDRINUSE';
   return new TvdbError('E601', {
     message: taken ? `Port ${port} of ${HOST} is taken` : `Port ${port} of ${HOST} cannot be listened on`,
     why: taken ? 'another program listens there' : `the system says ${error.code ?? error.message}`,
+    ...(fix !== undefined && { fix }),
     facts: { host: HOST, port },
     cause: error,
   });

@@ -70,6 +70,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
 
   const server = await listen({
     port: options.port,
+    portFix: 'Set TVDB_WEBHOOK_PORT (or --webhook-port) to another port, or to 0 for a free one.',
     clock,
     limits: { ...PUBLIC_LIMITS, ...options.limits },
     hosts: (port) => publicHosts(publicUrl, port),

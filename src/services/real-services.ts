@@ -1,5 +1,4 @@
 /** The paid services of a process, made when first used: one transport, one governor and one key ring for each. */
-import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { TvdbError } from '../base/errors.ts';
 import type { Ids, Random } from '../base/ids.ts';
@@ -9,7 +8,7 @@ import type { ParseOptions } from '../domain/parse-options.ts';
 import type { ServiceName, ServiceState } from '../domain/service-mode.ts';
 import { appendKeyAudit } from '../store/key-audit.ts';
 import type { Store } from '../store/open.ts';
-import { forgetRemoteFile, rememberRemoteFile, remoteFile } from '../store/remote-files.ts';
+import { createRemoteFiles } from '../store/remote-files.ts';
 import type { EmbedService } from './embed/port.ts';
 import type { ServiceGovernor } from './governor.ts';
 import type { Http } from './http/client.ts';
@@ -100,7 +99,7 @@ export function createRealServices(options: RealServicesOptions): RealServices {
       keys,
       clock,
       webhook,
-      files: rememberedFiles(store, clock),
+      files: createRemoteFiles(store, clock),
     });
   });
   const embedders = once(async (model: Settings['OPENAI_EMBED_MODEL']): Promise<EmbedService> => {
@@ -146,18 +145,5 @@ function auditor(service: ServiceName, { store, clock, log }: RealServicesOption
     store
       .write((trx) => appendKeyAudit(trx, { at: clock.now(), service, fingerprint, event, detail }))
       .catch((error: unknown) => log('warn', 'key audit failed', { error: String(error) }));
-  };
-}
-
-/** The documents that lie at the service, as the store remembers them. */
-function rememberedFiles(store: Store, clock: Clock) {
-  // The account comes with the address in it; the table has room for a fingerprint.
-  const short = (account: string) => createHash('sha256').update(account).digest('hex').slice(0, 16);
-  return {
-    get: (account: string, sha: string) => remoteFile(store.db, short(account), sha, clock.now()),
-    put: (account: string, fileSha256: string, fileId: string) =>
-      store.write((trx) => rememberRemoteFile(trx, { account: short(account), fileSha256, fileId, now: clock.now() })),
-    forget: (account: string, fileSha256: string) =>
-      store.write((trx) => forgetRemoteFile(trx, fileSha256, short(account))),
   };
 }

@@ -4,6 +4,7 @@ import { asTvdbError } from '../../base/errors.ts';
 import { sha256 } from '../../base/hash.ts';
 import { type Breaker, type BreakerView, CLOSED, viewOf } from '../../domain/breaker.ts';
 import type { Origin, Route, ServiceName } from '../../domain/service-mode.ts';
+import { parseOptions } from '../../pipeline/route.ts';
 import { breakerPolicy } from '../../services/create-governor.ts';
 import { createLimits, type LimitView } from '../../services/limits.ts';
 import type { ServiceHealth } from '../../services/parse/port.ts';
@@ -100,7 +101,9 @@ export async function healthAnswer(world: World, request: HealthRequest): Promis
 async function asked(world: World, name: ServiceName, use: Origin, signal: AbortSignal): Promise<ServiceHealth> {
   const began = world.clock.monotonic();
   try {
-    const service = await (name === 'openai' ? world.router.embedService(use) : world.router.parseService(use));
+    const { router, config } = world;
+    const parse = () => router.parseService(use, parseOptions(config.settings));
+    const service = await (name === 'openai' ? router.embedService(use) : parse());
     return await service.health(signal);
   } catch (thrown) {
     signal.throwIfAborted();

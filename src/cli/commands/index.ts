@@ -13,6 +13,7 @@ import { modeCommand } from './mode.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
+import { serveCommand } from './serve.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
@@ -22,6 +23,7 @@ import { versionCommand } from './version.ts';
 export const COMMANDS: readonly CommandDefinition[] = [
   uploadCommand,
   runCommand,
+  serveCommand,
   retryCommand,
   cancelCommand,
   statusCommand,

@@ -17,6 +17,11 @@ export interface EmbedAttempt {
   correlationId: string;
   /** Tokens of all texts together, where they were counted before. */
   tokens?: number;
+  /**
+   * Called once or more, after every wait for a turn and right before the request leaves: commits that it is about to.
+   * When it throws, nothing may be sent.
+   */
+  leaving?: () => Promise<void>;
 }
 
 export interface EmbedResult {

@@ -31,8 +31,8 @@ export interface ParseAttempt {
   jobId: string;
   correlationId: string;
   /**
-   * Called once, after every wait for a turn and right before the request leaves: commits that it is about to. When it
-   * throws, nothing may be sent.
+   * Called once or more, after every wait for a turn and right before the request leaves: commits that it is about to.
+   * When it throws, nothing may be sent.
    */
   leaving?: () => Promise<void>;
 }
