@@ -4,7 +4,10 @@ import type { TvdbError } from '../base/errors.ts';
 export interface Call {
   /** `files.create`, `parse.create`, `parse.get`, `embeddings.create`, … */
   operation: string;
-  /** Whether the service may bill it. A request that is not (a poll, a look-up) is never refused by an open breaker's account stop. */
+  /**
+   * Whether the service may bill it. What is not (a poll, a look-up) goes on when the account has no credit, and may be the
+   * one that tries after an outage; a refused key stops it like everything else.
+   */
   billable: boolean;
   /** Tokens it carries, 0 where the service does not count them. */
   tokens: number;
