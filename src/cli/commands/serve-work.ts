@@ -17,7 +17,7 @@ import { servingResult } from './serve-view.ts';
 
 /** Serves until it is stopped. Throws E601 for a port that is taken; nothing is left listening then. */
 export async function serve({ port }: { port: number }, ctx: CommandContext): Promise<void> {
-  const { ui, ids, clock, config, interrupt } = ctx;
+  const { ui, ids, config, interrupt } = ctx;
   const { settings } = config;
   const { SERVICE_MODE: mode, TVDB_API_TOKEN: ownToken, TVDB_PUBLIC_URL: publicUrl } = settings;
   const world = await ctx.openWorld();
