@@ -1,4 +1,6 @@
 /** The table of endpoints of both services. */
+import type { BatchEndpoints } from './batch-endpoints.ts';
+import type { BatchFiles } from './batch-files.ts';
 import type { EmbeddingsEndpoint } from './embeddings-endpoint.ts';
 import type { Files } from './files-endpoints.ts';
 import { getModel, listModels } from './models-endpoint.ts';
@@ -9,8 +11,16 @@ import type { Route } from './routes.ts';
 const FILES = '/api/v1/beta/files';
 const PARSE = '/api/v2/parse';
 
+export interface Endpoints {
+  readonly files: Files;
+  readonly parse: ParseEndpoints;
+  readonly embeddings: EmbeddingsEndpoint;
+  readonly batchFiles: BatchFiles;
+  readonly batches: BatchEndpoints;
+}
+
 /** Fixed paths stand before open ones. */
-export function endpointRoutes(files: Files, parse: ParseEndpoints, embeddings: EmbeddingsEndpoint): Route[] {
+export function endpointRoutes({ files, parse, embeddings, batchFiles, batches }: Endpoints): Route[] {
   const llama = (method: string, path: string, operation: Route['operation'], handle: Route['handle']): Route => ({
     service: 'llama',
     method,
@@ -50,5 +60,14 @@ export function endpointRoutes(files: Files, parse: ParseEndpoints, embeddings: 
     openai('POST', '/embeddings', 'embeddings', embeddings.create),
     openai('GET', '/models', 'models.list', listModels),
     openai('GET', '/models/:', 'models.get', getModel),
+    openai('POST', '/files', 'batch-files.create', batchFiles.create),
+    openai('GET', '/files', 'batch-files.list', batchFiles.list),
+    openai('GET', '/files/:', 'batch-files.get', batchFiles.retrieve),
+    openai('GET', '/files/:/content', 'batch-files.content', batchFiles.content),
+    openai('DELETE', '/files/:', 'batch-files.delete', batchFiles.remove),
+    openai('POST', '/batches', 'batches.create', batches.create),
+    openai('GET', '/batches', 'batches.list', batches.list),
+    openai('GET', '/batches/:', 'batches.get', batches.retrieve),
+    openai('POST', '/batches/:/cancel', 'batches.cancel', batches.cancel),
   ];
 }

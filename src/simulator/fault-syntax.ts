@@ -2,8 +2,9 @@
  * The compact text that describes faults: `parse.create=500x2,parse.create=cut,embeddings=429:retry-after=2x3,job=failed:TIMEOUT*`.
  *
  * A rule is `target=action[:param…][times]`. A param is `name=value`, a bare `name`, or the one value the action is about
- * (`delay:2s`). Times: none or `x1` once, `x3` the next three, `*` always, `~0.05` at that rate. Rules of one target
- * happen in the order they are written. Values that contain `, : " x` or the like go in double quotes.
+ * (`delay:2s`). Times: none or `x1` once, `x3` the next three, `*` always, `~0.05` at that rate. Values that contain
+ * `, : " x` or the like go in double quotes. Rules that cover a request happen in the order they are written, one for each
+ * request; a new job takes the first rule of each action of `job` and of `webhook`, a new batch of `batch`.
  */
 import type { Fault } from './faults.ts';
 
@@ -78,6 +79,15 @@ export const WEBHOOK_ACTIONS: Readonly<Record<string, string>> = {
   huge: 'a body of 2 MB (:mb=…)',
 };
 
+/** Things that can be wrong with a batch; taken when it is made. */
+export const BATCH_ACTIONS: Readonly<Record<string, string>> = {
+  invalid: 'fails validation',
+  expired: 'expires when this share of the rows is done (:0.5)',
+  'row-errors': 'this many rows end in the error file (:1)',
+  unanswered: 'this many rows are in neither file (:1)',
+  frozen: 'stays in progress for ever',
+};
+
 const ENDPOINTS = ['files', 'parse', 'embeddings', 'models', 'batch-files', 'batches', 'llama', 'openai', 'any'];
 
 /** Reads a fault text; an empty one has no rules. Throws `FaultSyntaxError`. */
@@ -117,10 +127,10 @@ function check(rule: string, target: string, action: string): void {
   const allowed = actionsOf(target);
   if (allowed === undefined) {
     throw new FaultSyntaxError(
-      `"${rule}": no target ${target}; there are ${[...ENDPOINTS, 'job', 'webhook'].join(', ')}`,
+      `"${rule}": no target ${target}; there are ${[...ENDPOINTS, 'job', 'webhook', 'batch'].join(', ')}`,
     );
   }
-  const status = target !== 'job' && target !== 'webhook' && /^[2-5]\d\d$/.test(action);
+  const status = !['job', 'webhook', 'batch'].includes(target) && /^[2-5]\d\d$/.test(action);
   if (!status && !allowed.includes(action)) {
     throw new FaultSyntaxError(`"${rule}": no fault ${action} for ${target}; there are ${allowed.join(', ')}`);
   }
@@ -129,6 +139,7 @@ function check(rule: string, target: string, action: string): void {
 function actionsOf(target: string): string[] | undefined {
   if (target === 'job') return Object.keys(JOB_ACTIONS);
   if (target === 'webhook') return Object.keys(WEBHOOK_ACTIONS);
+  if (target === 'batch') return Object.keys(BATCH_ACTIONS);
   if (!ENDPOINTS.includes(target.split('.')[0] ?? '')) return undefined;
   return [
     ...Object.keys(ANSWER_ACTIONS),
