@@ -4,6 +4,7 @@ import type { BatchFiles } from './batch-files.ts';
 import type { EmbeddingsEndpoint } from './embeddings-endpoint.ts';
 import type { Files } from './files-endpoints.ts';
 import { getModel, listModels } from './models-endpoint.ts';
+import type { Operation } from './operations.ts';
 import type { ParseEndpoints } from './parse-endpoints.ts';
 import { EXTENSIONS } from './parse-jobs.ts';
 import type { Route } from './routes.ts';
@@ -28,7 +29,7 @@ export function endpointRoutes({ files, parse, embeddings, batchFiles, batches }
     operation,
     handle,
   });
-  const openai = (method: string, path: string, operation: string, handle: Route['handle']): Route => ({
+  const openai = (method: string, path: string, operation: Operation, handle: Route['handle']): Route => ({
     service: 'openai',
     method,
     path: `/v1${path}`,

@@ -42,6 +42,7 @@ export const simulateCommand = defineCommand({
     },
     { name: 'log', value: 'path', placeholder: 'file', summary: 'append every request to this file, as JSON lines' },
     { name: 'seed', value: 'integer', placeholder: 'n', min: 0, summary: 'for faults at a rate (default 1)' },
+    { name: 'list-faults', summary: 'print every kind of fault with what it does, and start nothing' },
     { name: 'lagging', summary: 'refuse webhook secrets and user metadata, as an older region does' },
     {
       name: 'free-tier',
@@ -62,6 +63,7 @@ export const simulateCommand = defineCommand({
   ndjson: false,
   stopIsSuccess: true,
   async handler({ options }, ctx) {
+    if (options.listFaults) return (await import('./simulate-view.ts')).faultsResult();
     const { serve } = await import('./simulate-serve.ts');
     return serve(ctx, {
       port: options.port ?? 0,
