@@ -63,7 +63,7 @@ export function faultsResult(): CommandResult {
     ),
   ];
   return {
-    data: { faults },
+    data: { fault_kinds: faults },
     render: (page) =>
       page.table({
         columns: [{ head: 'TARGET' }, { head: 'FAULT' }, { head: 'WHAT HAPPENS', flex: true }],
