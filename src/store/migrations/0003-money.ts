@@ -35,8 +35,15 @@ CREATE UNIQUE INDEX spend_once ON spend (attempt_id, (CASE WHEN kind IN ('settle
   WHEN kind IN ('correction_up', 'correction_down', 'confirm') THEN 'correction' ELSE kind END));
 CREATE INDEX spend_by_period ON spend (held_at);
 CREATE INDEX spend_by_job ON spend (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX spend_by_run ON spend (run_id);
+-- Charges above the hold: they stop budgets until they are acknowledged.
+CREATE INDEX spend_overruns ON spend (attempt_id) WHERE kind IN ('overrun', 'correction_up');
 CREATE TRIGGER spend_no_update BEFORE UPDATE ON spend BEGIN SELECT RAISE(ABORT, 'spend is append-only'); END;
 CREATE TRIGGER spend_no_delete BEFORE DELETE ON spend BEGIN SELECT RAISE(ABORT, 'spend is append-only'); END;
+
+-- Neither does INSERT OR REPLACE, which asks no DELETE trigger, replace a row.
+CREATE TRIGGER spend_follows BEFORE INSERT ON spend
+  WHEN NEW.seq IS NOT COALESCE((SELECT MAX(seq) FROM spend), 0) + 1 BEGIN SELECT RAISE(ABORT, 'spend is append-only'); END;
 
 -- Where each hold stands: what its rows in spend add up to.
 CREATE TABLE holds (

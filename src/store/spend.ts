@@ -1,0 +1,118 @@
+/** The rows of the ledger: appended in a hash chain, added up, never changed. */
+import { type RawBuilder, sql } from 'kysely';
+import { sha256 } from '../base/hash.ts';
+import type { SpendRow } from './money-schema.ts';
+import type { Db, Trx } from './open.ts';
+
+/** What the first row is chained to. */
+const FIRST = '0'.repeat(64);
+
+export type NewSpend = Omit<SpendRow, 'seq' | 'origin' | 'prev_hash' | 'hash'>;
+
+/** Appends a row, chained to the one before. Throws when it breaks a rule of the table (a second ending, a sum of 0). */
+export async function appendSpend(trx: Trx, row: NewSpend): Promise<void> {
+  const last = await trx.selectFrom('spend').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  const whole = { ...row, origin: 'real' as const, seq: (last?.seq ?? 0) + 1, prev_hash: last?.hash ?? FIRST };
+  await trx
+    .insertInto('spend')
+    .values({ ...whole, hash: rowHash(whole) })
+    .execute();
+}
+
+/** SHA-256 over every column but the hash itself, the hash of the row before among them. */
+function rowHash(row: Omit<SpendRow, 'hash'>): string {
+  return sha256(
+    JSON.stringify([
+      row.prev_hash,
+      row.seq,
+      row.at,
+      row.kind,
+      row.attempt_id,
+      row.job_id,
+      row.run_id,
+      row.service,
+      row.cost_center,
+      row.origin,
+      row.held_at,
+      row.hold_amount,
+      row.amount,
+      row.units,
+      row.unit_price,
+      row.price_version,
+      row.detail,
+    ]),
+  );
+}
+
+/** A link of the chain that does not hold. */
+export interface BrokenLink {
+  seq: number;
+  what: 'the row was changed' | 'the row before it was changed or removed' | 'rows are missing before it';
+}
+
+const PAGE = 5_000;
+
+/** Walks the whole chain: how many rows there are, and the first link that does not hold (`null` when all do). */
+export async function walkChain(db: Db): Promise<{ rows: number; broken: BrokenLink | null }> {
+  let rows = 0;
+  let previous = { seq: 0, hash: FIRST };
+  for (;;) {
+    const page = await db
+      .selectFrom('spend')
+      .selectAll()
+      .where('seq', '>', previous.seq)
+      .orderBy('seq')
+      .limit(PAGE)
+      .execute();
+    for (const row of page) {
+      const what = brokenBy(row, previous);
+      if (what !== null) return { rows, broken: { seq: row.seq, what } };
+      rows += 1;
+      previous = row;
+    }
+    if (page.length < PAGE) return { rows, broken: null };
+  }
+}
+
+function brokenBy(row: SpendRow, previous: { seq: number; hash: string }): BrokenLink['what'] | null {
+  if (rowHash(row) !== row.hash) return 'the row was changed';
+  if (row.seq !== previous.seq + 1) return 'rows are missing before it';
+  return row.prev_hash === previous.hash ? null : 'the row before it was changed or removed';
+}
+
+/** What rows add up to. */
+export interface Totals {
+  spent: number;
+  held: number;
+  requests: number;
+}
+
+/** The three sums over rows of spend named `s`; NULL where there is no row. */
+export const FOLD: Readonly<Record<keyof Totals, RawBuilder<number | null>>> = {
+  spent: sql`SUM(CASE s.kind WHEN 'settle' THEN s.amount WHEN 'overrun' THEN s.amount WHEN 'correction_up' THEN s.amount
+    WHEN 'correction_down' THEN -s.amount ELSE 0 END)`,
+  held: sql`SUM(CASE s.kind WHEN 'hold' THEN s.amount WHEN 'settle' THEN -s.hold_amount WHEN 'release' THEN -s.hold_amount
+    ELSE 0 END)`,
+  requests: sql`SUM(s.kind = 'hold')`,
+};
+
+/** A charge above its hold that nobody has acknowledged. */
+export interface Overrun {
+  attempt_id: string;
+  job_id: string | null;
+  service: SpendRow['service'];
+  at: number;
+  hold_amount: number;
+  /** What was charged on top. */
+  amount: number;
+}
+
+/** Every overrun that is not acknowledged, oldest first. */
+export async function openOverruns(db: Db): Promise<Overrun[]> {
+  const { rows } = await sql<Overrun>`
+    SELECT s.attempt_id, s.job_id, s.service, s.at, s.hold_amount, s.amount FROM spend s
+    WHERE s.kind IN ('overrun', 'correction_up')
+      AND NOT EXISTS (SELECT 1 FROM spend a WHERE a.attempt_id = s.attempt_id AND a.kind = 'acknowledge')
+    ORDER BY s.seq`.execute(db);
+  return rows;
+}
