@@ -47,7 +47,8 @@ export function embedEstimate(
   price: UnitPrice,
   { targetTokens, overlapTokens }: Pick<ChunkOptions, 'targetTokens' | 'overlapTokens'>,
 ): WorkEstimate {
-  const most = pages * Math.ceil((MOST_TOKENS_A_PAGE * (targetTokens + overlapTokens)) / (targetTokens - overlapTokens));
+  const most =
+    pages * Math.ceil((MOST_TOKENS_A_PAGE * (targetTokens + overlapTokens)) / (targetTokens - overlapTokens));
   const likely = pages * Math.ceil((LIKELY_TOKENS_A_PAGE * (targetTokens + overlapTokens)) / targetTokens);
   return {
     ...work(most, price),

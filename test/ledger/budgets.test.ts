@@ -165,17 +165,21 @@ describe('whatFits', () => {
       { limit: 1, scope: 'run', scope_value: 'run-9', span: 'run' },
       { limit: 1, hard: 0, span: 'month' },
     );
-    const fit = (a: number, b: number) => whatFits(store.db, asks(a, b), { ...at, runId: 'run-1' });
-    expect(await fit(70, 30)).toMatchObject({
+    const room = (a: number, b: number) => whatFits(store.db, asks(a, b), { ...at, runId: 'run-1' });
+    expect(await room(70, 30)).toMatchObject({
       refusal: null,
       leftNanoUsd: 30,
       tightest: { budget: { scope: 'cost_center' } },
     });
-    expect((await fit(70, 31)).refusal?.facts).toMatchObject({ scope: 'cost_center', asked_nano_usd: 31 });
-    expect((await fit(71, 30)).refusal?.facts).toMatchObject({ scope: 'all', asked_nano_usd: 101, left_nano_usd: 100 });
+    expect((await room(70, 31)).refusal?.facts).toMatchObject({ scope: 'cost_center', asked_nano_usd: 31 });
+    expect((await room(71, 30)).refusal?.facts).toMatchObject({
+      scope: 'all',
+      asked_nano_usd: 101,
+      left_nano_usd: 100,
+    });
     await take(store, 'a', 60);
-    expect((await fit(11, 30)).refusal?.facts).toMatchObject({ scope: 'all', held_nano_usd: 60, left_nano_usd: 40 });
-    expect(await fit(10, 30)).toMatchObject({ refusal: null });
+    expect((await room(11, 30)).refusal?.facts).toMatchObject({ scope: 'all', held_nano_usd: 60, left_nano_usd: 40 });
+    expect(await room(10, 30)).toMatchObject({ refusal: null });
     expect(await whatFits(store.db, [], { ...at, runId: 'run-1' })).toMatchObject({ leftNanoUsd: 40, refusal: null });
     expect(await whatFits(store.db, [], { ...at, runId: 'run-9' })).toMatchObject({ leftNanoUsd: 1 });
   });
