@@ -1,5 +1,5 @@
 /** Lets budgets go on that an overrun has stopped, once somebody has seen it. */
-import { refreeze } from '../store/budgets.ts';
+import { handOver, unfreezeBudgets } from '../store/budgets.ts';
 import type { BudgetRow } from '../store/money-schema.ts';
 import type { Trx } from '../store/open.ts';
 import { openOverruns } from '../store/spend.ts';
@@ -18,7 +18,7 @@ export async function acknowledge(
   await append(trx, await holdOf(trx, attemptId), { at: now, kind: 'acknowledge', amount: null, detail: by });
   for (const other of open) {
     if (other.attempt_id === attemptId) continue;
-    await refreeze(trx, attemptId, other.attempt_id, subjectOf(await holdOf(trx, other.attempt_id)));
+    await handOver(trx, attemptId, other.attempt_id, subjectOf(await holdOf(trx, other.attempt_id)));
   }
-  return { state: 'acknowledged', released: await refreeze(trx, attemptId, null) };
+  return { state: 'acknowledged', released: await unfreezeBudgets(trx, attemptId) };
 }

@@ -1,6 +1,6 @@
 /** Cached totals of budgets in their periods: found, opened, raised in one conditional update, added up anew. */
-import { sql } from 'kysely';
-import { counts, type SpendSubject } from './budgets.ts';
+import { CompiledQuery, sql } from 'kysely';
+import { COUNTS, type SpendSubject, subjectValues } from './budgets.ts';
 import type { BudgetRow, BudgetWindowRow } from './money-schema.ts';
 import type { Db, Trx } from './open.ts';
 import { FOLD, type Totals } from './spend.ts';
@@ -8,17 +8,22 @@ import { FOLD, type Totals } from './spend.ts';
 /** A period of a budget: a run, or a stretch of time. */
 export type WindowSpan = Pick<BudgetWindowRow, 'period_id' | 'run_id' | 'from_at' | 'until_at'>;
 
+// CROSS keeps SQLite from walking all closed windows of each budget instead of the few that end later.
+const OPEN = `
+  SELECT w.* FROM budget_windows w CROSS JOIN budgets b ON b.budget_id = w.budget_id
+  WHERE w.until_at > ? AND w.from_at <= ? AND ${COUNTS}
+  UNION ALL
+  SELECT w.* FROM budget_windows w CROSS JOIN budgets b ON b.budget_id = w.budget_id WHERE w.run_id = ? AND ${COUNTS}`;
+
 /**
  * The open windows that count a request of a subject made at a time. In whatever time zone they were opened: when the zone
  * is changed in the middle of a day, that day of the old one still counts.
  */
 export async function windowsOf(db: Db, subject: SpendSubject, at: number): Promise<BudgetWindowRow[]> {
-  const { rows } = await sql<BudgetWindowRow>`
-    SELECT w.* FROM budget_windows w JOIN budgets b ON b.budget_id = w.budget_id
-    WHERE w.until_at > ${at} AND w.from_at <= ${at} AND ${counts(subject)}
-    UNION ALL
-    SELECT w.* FROM budget_windows w JOIN budgets b ON b.budget_id = w.budget_id
-    WHERE w.run_id = ${subject.runId} AND ${counts(subject)}`.execute(db);
+  const values = subjectValues(subject);
+  const { rows } = await db.executeQuery<BudgetWindowRow>(
+    CompiledQuery.raw(OPEN, [at, at, ...values, subject.runId, ...values]),
+  );
   return rows;
 }
 
@@ -36,7 +41,7 @@ export async function foldWindow(
   const when =
     span.run_id === null
       ? sql`s.held_at >= ${span.from_at} AND s.held_at < ${span.until_at}`
-      : sql`s.run_id = ${span.run_id}`;
+      : sql`s.attempt_id IN (SELECT attempt_id FROM holds WHERE run_id = ${span.run_id})`;
   const { rows } = await sql<Record<keyof Totals, number | null>>`
     SELECT ${FOLD.spent} AS spent, ${FOLD.held} AS held, ${FOLD.requests} AS requests FROM spend s
     WHERE ${when} AND ${whose}`.execute(db);

@@ -1,5 +1,5 @@
 /** Budgets: what is limited, by how much, and which are stopped. */
-import { type RawBuilder, sql } from 'kysely';
+import { CompiledQuery } from 'kysely';
 import type { ServiceName } from '../domain/service-mode.ts';
 import type { BudgetRow } from './money-schema.ts';
 import type { Db, Trx } from './open.ts';
@@ -19,16 +19,20 @@ export async function allBudgets(db: Db): Promise<BudgetRow[]> {
   return db.selectFrom('budgets').selectAll().orderBy('budget_id').execute();
 }
 
-/** Condition on budgets named `b`: they count requests of a subject. */
-export function counts({ service, costCenter, runId }: SpendSubject): RawBuilder<boolean> {
-  return sql`(b.scope, b.scope_value) IN (VALUES ('all', ''), ('service', ${service}), ('cost_center', ${costCenter ?? ''}),
-    ('run', ''), ('run', ${runId}))`;
+/** Condition on budgets named `b`: they count requests of the subject whose `subjectValues` are bound to it. */
+export const COUNTS = `(b.scope, b.scope_value) IN
+  (VALUES ('all', ''), ('service', ?), ('cost_center', ?), ('run', ''), ('run', ?))`;
+
+/** What is bound to the three places of `COUNTS`. */
+export function subjectValues({ service, costCenter, runId }: SpendSubject): readonly string[] {
+  return [service, costCenter ?? '', runId];
 }
+
+const IN_FORCE = `SELECT b.* FROM budgets b WHERE ${COUNTS} AND b.limit_value IS NOT NULL`;
 
 /** The budgets in force that count requests of a subject. */
 export async function budgetsOf(db: Db, subject: SpendSubject): Promise<BudgetRow[]> {
-  const { rows } = await sql<BudgetRow>`
-    SELECT b.* FROM budgets b WHERE ${counts(subject)} AND b.limit_value IS NOT NULL ORDER BY b.budget_id`.execute(db);
+  const { rows } = await db.executeQuery<BudgetRow>(CompiledQuery.raw(IN_FORCE, [...subjectValues(subject)]));
   return rows;
 }
 
@@ -58,24 +62,28 @@ export async function updateBudget(
   if (set.limit_value === null) await trx.deleteFrom('budget_windows').where('budget_id', '=', budgetId).execute();
 }
 
+const FREEZE = `UPDATE budgets AS b SET frozen_by = ? WHERE ${COUNTS} AND b.hard = 1 AND b.measure = 'cost'
+  AND b.limit_value IS NOT NULL AND b.frozen_by IS NULL RETURNING *`;
+
 /** Stops the hard budgets of money that count a subject, unless they are stopped already; returns which. */
 export async function freezeBudgets(trx: Trx, subject: SpendSubject, attemptId: string): Promise<BudgetRow[]> {
-  const { rows } = await sql<BudgetRow>`
-    UPDATE budgets AS b SET frozen_by = ${attemptId}
-    WHERE ${counts(subject)} AND b.hard = 1 AND b.measure = 'cost' AND b.limit_value IS NOT NULL AND b.frozen_by IS NULL
-    RETURNING *`.execute(trx);
+  const { rows } = await trx.executeQuery<BudgetRow>(CompiledQuery.raw(FREEZE, [attemptId, ...subjectValues(subject)]));
   return rows;
 }
 
-/** Lets go of the budgets an attempt has stopped, or leaves them to another attempt; returns which. */
-export async function refreeze(
-  trx: Trx,
-  from: string,
-  to: string | null,
-  subject?: SpendSubject,
-): Promise<BudgetRow[]> {
-  const whose = subject === undefined ? sql`TRUE` : counts(subject);
-  const { rows } = await sql<BudgetRow>`
-    UPDATE budgets AS b SET frozen_by = ${to} WHERE b.frozen_by = ${from} AND ${whose} RETURNING *`.execute(trx);
-  return rows;
+const HAND_OVER = `UPDATE budgets AS b SET frozen_by = ? WHERE b.frozen_by = ? AND ${COUNTS}`;
+
+/** Leaves the budgets an attempt has stopped, and that count a subject, to another attempt. */
+export async function handOver(trx: Trx, from: string, to: string, subject: SpendSubject): Promise<void> {
+  await trx.executeQuery(CompiledQuery.raw(HAND_OVER, [to, from, ...subjectValues(subject)]));
+}
+
+/** Lets go of the budgets an attempt has stopped; returns which. */
+export async function unfreezeBudgets(trx: Trx, attemptId: string): Promise<BudgetRow[]> {
+  return trx
+    .updateTable('budgets')
+    .set({ frozen_by: null })
+    .where('frozen_by', '=', attemptId)
+    .returningAll()
+    .execute();
 }

@@ -1,16 +1,24 @@
 /** Where the hold of each attempt stands. */
+import { CompiledQuery } from 'kysely';
 import type { HoldRow } from './money-schema.ts';
 import type { Db, Trx } from './open.ts';
 
+type NewHold = Omit<HoldRow, 'state' | 'settled_amount' | 'provisional' | 'ended_at'>;
+
+const GIVEN = [
+  ...(['attempt_id', 'job_id', 'run_id', 'service', 'cost_center', 'amount', 'units', 'unit_price'] as const),
+  ...(['price_version', 'held_at', 'periods'] as const),
+] satisfies (keyof NewHold)[];
+const INSERT = `INSERT INTO holds (${GIVEN.join(', ')}, state) VALUES (${GIVEN.map(() => '?').join(', ')}, 'open')`;
+
 /** Records a new, open hold. */
-export async function insertHold(
-  trx: Trx,
-  hold: Omit<HoldRow, 'state' | 'settled_amount' | 'provisional' | 'ended_at'>,
-): Promise<void> {
-  await trx
-    .insertInto('holds')
-    .values({ ...hold, state: 'open', settled_amount: null, ended_at: null })
-    .execute();
+export async function insertHold(trx: Trx, hold: NewHold): Promise<void> {
+  await trx.executeQuery(
+    CompiledQuery.raw(
+      INSERT,
+      GIVEN.map((name) => hold[name]),
+    ),
+  );
 }
 
 /** The hold of an attempt. */

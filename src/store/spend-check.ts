@@ -25,13 +25,14 @@ export async function holdDrift(db: Db): Promise<HoldDrift[]> {
         ${FOLD.spent} AS spent, ${FOLD.held} AS held,
         SUM(s.kind = 'settle' AND s.detail IS 'provisional') - SUM(s.kind IN ('correction_up', 'correction_down', 'confirm')) AS provisional,
         MAX(CASE WHEN s.kind IN ('settle', 'release') THEN s.at END) AS ended_at,
-        COUNT(DISTINCT s.hold_amount) + COUNT(DISTINCT s.held_at) + COUNT(DISTINCT s.service) + COUNT(DISTINCT s.run_id)
-          + COUNT(DISTINCT COALESCE(s.cost_center, '')) + COUNT(DISTINCT COALESCE(s.job_id, '')) AS distinct_facts
+        MIN(s.hold_amount) = MAX(s.hold_amount) AND MIN(s.held_at) = MAX(s.held_at) AND MIN(s.service) = MAX(s.service)
+          AND MIN(s.run_id) = MAX(s.run_id) AND MIN(COALESCE(s.cost_center, '')) = MAX(COALESCE(s.cost_center, ''))
+          AND MIN(COALESCE(s.job_id, '')) = MAX(COALESCE(s.job_id, '')) AS agree
       FROM spend s GROUP BY s.attempt_id
     )
     SELECT COALESCE(f.attempt_id, h.attempt_id) AS attempt_id, h.state AS stored, f.state AS folded
     FROM f FULL JOIN holds h ON h.attempt_id = f.attempt_id LEFT JOIN spend o ON o.seq = f.first
-    WHERE h.attempt_id IS NULL OR f.attempt_id IS NULL OR f.holds <> 1 OR o.kind <> 'hold' OR f.distinct_facts <> 6
+    WHERE h.attempt_id IS NULL OR f.attempt_id IS NULL OR f.holds <> 1 OR o.kind <> 'hold' OR f.agree = 0
       OR h.state IS NOT f.state OR h.amount IS NOT o.amount OR h.settled_amount IS NOT NULLIF(f.spent, 0)
       OR f.held <> CASE WHEN f.state IN ('open', 'unknown') THEN h.amount ELSE 0 END
       OR h.provisional IS NOT f.provisional OR h.ended_at IS NOT f.ended_at
@@ -80,7 +81,7 @@ export async function foldWindows(db: Db, openAfter = Number.MIN_SAFE_INTEGER): 
       w.spent, w.held, w.requests,
       ${FOLD.spent} AS f_spent, ${FOLD.held} AS f_held, ${FOLD.requests} AS f_requests
     FROM budget_windows w JOIN budgets b ON b.budget_id = w.budget_id
-    LEFT JOIN spend s ON s.run_id = w.run_id AND ${WHOSE}
+    LEFT JOIN holds h ON h.run_id = w.run_id LEFT JOIN spend s ON s.attempt_id = h.attempt_id AND ${WHOSE}
     WHERE w.run_id IS NOT NULL
     GROUP BY w.budget_id, w.period_id`.execute(db);
   return rows.map(({ budget_id, period_id, hard_limit, measure, ...sums }) => ({

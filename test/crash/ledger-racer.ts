@@ -56,8 +56,6 @@ async function runLeg(leg: Leg, { index, how }: Race, result: Result): Promise<v
   await store.close();
 }
 
-type Whole = Parameters<typeof hold>[1];
-
 /** What was left at the last look. */
 let left = 0;
 
