@@ -12,6 +12,7 @@ import type {
   VectorBufferTable,
   VectorsTable,
 } from './content-schema.ts';
+import type { BudgetsTable, BudgetWindowsTable, HoldsTable, SpendTable } from './money-schema.ts';
 import type {
   AttemptSharesTable,
   BreakersTable,
@@ -231,6 +232,10 @@ export interface Database {
   embedding_cache: EmbeddingCacheTable;
   remote_files: RemoteFilesTable;
   key_audit: KeyAuditTable;
+  spend: SpendTable;
+  holds: HoldsTable;
+  budgets: BudgetsTable;
+  budget_windows: BudgetWindowsTable;
 }
 
 export type DocumentRow = Selectable<DocumentsTable>;
