@@ -8,6 +8,8 @@ import { createNudge, type Nudge } from './base/nudge.ts';
 import { packageRoot } from './base/package-root.ts';
 import { createScrubber } from './base/scrub.ts';
 import type { Config } from './config/load.ts';
+import { budgetSettings } from './ledger/budget-settings.ts';
+import { loadPrices } from './ledger/load-prices.ts';
 import type { UploadDeps } from './pipeline/staging.ts';
 import type { Listener } from './server/listener.ts';
 import type { WebhookTarget } from './services/parse/port.ts';
@@ -138,7 +140,22 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
     const inspector: Pick<PdfPool, 'inspect'> = {
       inspect: async (path, signal) => (await pool()).inspect(path, signal),
     };
-    const pipeline: UploadDeps = { store, storage, router, settings, clock, ids, random, log, userId, inspector };
+    const prices = loadPrices(settings.PRICE_BOOK_FILE, config.cwd);
+    const budgets = budgetSettings(config);
+    const pipeline: UploadDeps = {
+      prices,
+      budgets,
+      store,
+      storage,
+      router,
+      settings,
+      clock,
+      ids,
+      random,
+      log,
+      userId,
+      inspector,
+    };
     return {
       config,
       clock,
