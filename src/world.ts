@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import type { Clock } from './base/clock.ts';
 import type { Ids, Random } from './base/ids.ts';
 import { createLog, type Log } from './base/log.ts';
+import { createNudge, type Nudge } from './base/nudge.ts';
 import { packageRoot } from './base/package-root.ts';
 import { createScrubber } from './base/scrub.ts';
 import type { Config } from './config/load.ts';
 import type { UploadDeps } from './pipeline/staging.ts';
+import type { Listener } from './server/listener.ts';
+import type { WebhookTarget } from './services/parse/port.ts';
 import type { PdfPool } from './services/pdf/pool.ts';
+import { createRealServices, keysOf, type RealServices } from './services/real-services.ts';
 import { createRouter, type Router } from './services/router.ts';
 import { lockTransport } from './services/transport-lock.ts';
 import { openStorage, type Storage } from './storage/local.ts';
@@ -38,6 +42,15 @@ export interface World {
   readonly concurrency: number;
   /** Everything the pipeline needs. */
   readonly pipeline: UploadDeps;
+  /** Given when a webhook arrived: the worker looks at once. */
+  readonly news: Nudge;
+  /**
+   * Starts the public-facing listener, or returns the one that runs; from then on parsers are told where to deliver.
+   * Throws E601 when its port cannot be had.
+   */
+  listen(): Promise<Listener>;
+  /** The parse service is on this machine (the simulator) and reaches the listener without a public address. */
+  readonly reachesHere: boolean;
   /** Releases everything, the last made first. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -50,8 +63,9 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
     for (let release = releasers.pop(); release !== undefined; release = releasers.pop()) await release();
   };
   try {
-    // This build has no real services, so no connection of this process may leave the machine.
-    releasers.push(lockTransport());
+    // Until a job needs a paid service, no connection of this process may leave the machine.
+    const unlock = lockTransport();
+    releasers.push(unlock);
     const store = openStore({ home, clock });
     releasers.push(() => store.close());
     const storage = openStorage(home, thisProcess());
@@ -76,13 +90,71 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       releasers.push(() => made.close());
       return made;
     });
-    const router = buildRouter(config, { clock, random, pool, releasers });
+    const news = createNudge();
+    let listener: Listener | undefined;
+    const real = createRealServices({
+      settings,
+      store,
+      clock,
+      ids,
+      random,
+      log,
+      webhook: () => (listener === undefined ? null : remoteTarget(listener, config)),
+      onFirstUse: unlock,
+    });
+    releasers.push(() => real.close());
+    const router = buildRouter(config, {
+      clock,
+      random,
+      pool,
+      releasers,
+      real,
+      local: () => listener?.localTarget() ?? null,
+    });
+    const listen = lazy(async () => {
+      const [{ startListener }, { freshSecret }, { signingKey }] = await Promise.all([
+        import('./server/listener.ts'),
+        import('./server/fresh-secret.ts'),
+        import('./store/meta.ts'),
+      ]);
+      listener = await startListener({
+        store,
+        storage,
+        signingKey: await signingKey(store),
+        clock,
+        ids,
+        log,
+        // Lives as long as this process; what it signs is worth nothing to the next.
+        secrets: [freshSecret()],
+        publicUrl: settings.TVDB_PUBLIC_URL,
+        port: settings.TVDB_WEBHOOK_PORT,
+        onDelivery: () => news.now(),
+      });
+      const { close: closeListener } = listener;
+      releasers.push(() => closeListener());
+      return listener;
+    });
     const userId = settings.TVDB_USER_ID ?? (await localUserId(store, ids.uuid()));
     const inspector: Pick<PdfPool, 'inspect'> = {
       inspect: async (path, signal) => (await pool()).inspect(path, signal),
     };
     const pipeline: UploadDeps = { store, storage, router, settings, clock, ids, random, log, userId, inspector };
-    return { config, clock, ids, log, store, storage, router, userId, concurrency, pipeline, close };
+    return {
+      config,
+      clock,
+      ids,
+      log,
+      store,
+      storage,
+      router,
+      userId,
+      concurrency,
+      pipeline,
+      news,
+      listen,
+      reachesHere: isHere(config),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -96,14 +168,21 @@ function buildRouter(
     random,
     pool,
     releasers,
+    real,
+    local,
   }: Pick<WorldDeps, 'clock' | 'random'> & {
     pool: () => Promise<PdfPool>;
     releasers: (() => void | Promise<void>)[];
+    real: RealServices;
+    local: () => WebhookTarget | null;
   },
 ): Router {
   return createRouter({
-    keys: { llamaparse: settings.LLAMAPARSE_API_KEY ?? settings.LLAMA_CLOUD_API_KEY, openai: settings.OPENAI_API_KEY },
+    keys: { llamaparse: keysOf('llamaparse', settings)[0], openai: keysOf('openai', settings)[0] },
+    stateOf: real.stateOf,
+    retryAllowed: real.retryAllowed,
     parse: {
+      real: real.parse,
       mock: lazy(async () => {
         const { createMockParse } = await import('./services/parse/mock.ts');
         const service = createMockParse({
@@ -113,12 +192,15 @@ function buildRouter(
           latencyMs: settings.MOCK_PARSE_LATENCY,
           perPageLatencyMs: settings.MOCK_PARSE_PAGE_LATENCY,
           failureRate: settings.MOCK_PARSE_FAILURE_RATE,
+          remote: settings.TVDB_RESULTS === 'webhook',
+          webhook: local,
         });
         releasers.push(() => service.close());
         return service;
       }),
     },
     embed: {
+      real: real.embed,
       mock: lazy(async () => {
         const { createMockEmbed } = await import('./services/embed/mock.ts');
         return createMockEmbed({
@@ -130,6 +212,18 @@ function buildRouter(
       }),
     },
   });
+}
+
+/**
+ * Where a paid service delivers to: the public address. Without one only a service on this machine could reach the
+ * listener: the simulator.
+ */
+function remoteTarget(listener: Listener, config: Config): WebhookTarget | null {
+  return listener.publicUrl !== undefined || isHere(config) ? listener.target() : null;
+}
+
+function isHere({ settings }: Config): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(settings.LLAMA_CLOUD_BASE_URL).hostname);
 }
 
 /** Runs `make` at the first call and gives everybody the same result; one that failed is tried again at the next call. */

@@ -372,6 +372,18 @@ export const ERROR_CODES = {
     title: 'Webhooks were asked for and cannot arrive',
     fix: 'Set TVDB_PUBLIC_URL to the address of your tunnel, or use --results poll.',
   },
+  E603: {
+    category: 'usage',
+    exit: 2,
+    title: 'The HTTP API does not take the request',
+    fix: 'See docs/HTTP_API.md for what it takes.',
+  },
+  E604: {
+    category: 'usage',
+    exit: 2,
+    title: 'A limit of the HTTP API is reached',
+    fix: 'Wait as long as Retry-After says, or raise UPLOADS_PER_DAY or ACTIVE_JOBS_LIMIT.',
+  },
   E900: {
     category: 'internal',
     exit: 70,

@@ -7,6 +7,7 @@ import { jobById } from '../store/jobs/find.ts';
 import { moveJob } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
+import { parseOptionsOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
 
@@ -80,11 +81,11 @@ export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: str
 export async function stopParse(
   attempt: AttemptRow,
   job: JobRow,
-  { router, log, clock }: PipelineDeps,
+  { router, log, clock, settings }: PipelineDeps,
   abort: AbortSignal,
 ): Promise<void> {
   try {
-    const service = await router.parseService(attempt.origin);
+    const service = await router.parseService(attempt.origin, parseOptionsOf(job, settings));
     const window = searchWindow(attempt, clock.now());
     const remoteIds =
       attempt.remote_id === null ? await service.findByAttempt(attempt.attempt_id, window, abort) : [attempt.remote_id];

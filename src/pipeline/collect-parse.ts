@@ -1,116 +1,114 @@
 /** `parse_queued`: sends the committed intent once, waits for the result, stores it. */
 import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
+import type { ParsedPage } from '../domain/parsed-page.ts';
+import { allows } from '../domain/service-mode.ts';
 import type { ParseService } from '../services/parse/port.ts';
-import { latestAttempt, markSent, searchWindow, updateAttempt } from '../store/attempts.ts';
+import { latestAttempt, updateAttempt } from '../store/attempts.ts';
+import { documentById } from '../store/documents.ts';
+import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
-import { putParse } from '../store/parses.ts';
+import { pagesOf, parseById, putParse } from '../store/parses.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { lookFor } from './look-for-parse.ts';
+import { decisionOf, parseOptionsOf, unusable } from './route.ts';
+import { sendParse } from './send-parse.ts';
 import type { Outcome, Stage, StageContext } from './stage.ts';
 import { withProgress } from './stage.ts';
-import { storedDocument } from './submit-parse.ts';
+import type { ParseAttemptOptions } from './submit-parse.ts';
 
 /** How long one look at a parse that runs in this process may wait. */
 const LOOK_MS = 15_000;
-/** When to look again at a parse that runs elsewhere. */
-const LOOK_AGAIN_MS = 5_000;
 
 export const collectParse: Stage = async (job, context) => {
-  const attempt = await latestAttempt(context.store.db, job.job_id, 'parse');
+  const { store, router, settings, clock } = context;
+  const attempt = await latestAttempt(store.db, job.job_id, 'parse');
   // A failed attempt was counted where it failed.
-  if (attempt === undefined || attempt.outcome === 'failed') {
-    return toStart('the last attempt ended without a result');
-  }
-  const service = await context.router.parseService(attempt.origin);
-  const remoteId = attempt.remote_id ?? (await remoteIdOf(job, attempt, service, context));
-  if (remoteId === null) return lost('the attempt never reached the parser', job, attempt.attempt_id, context);
-  return await collect(job, attempt.attempt_id, remoteId, service, context);
+  if (attempt === undefined || attempt.outcome === 'failed') return toStart('the last attempt ended without a result');
+  const real = attempt.origin === 'real';
+  if (real && !router.usable('llamaparse'))
+    return unusable('llamaparse', { use: null, why: 'key_missing', fallback: false }, job, clock.now());
+  if (attempt.sent === null && !allows(decisionOf(job).overrides?.llamaparse ?? job.service_mode, attempt.origin))
+    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt) };
+  const service = await router.parseService(attempt.origin, parseOptionsOf(job, settings));
+  if (attempt.remote_id !== null) return collect(job, attempt, attempt.remote_id, service, context);
+  if (attempt.sent === null) return sent(job, await sendParse(job, attempt, service, context), service, context);
+  const found = await lookFor(job, attempt, service, context);
+  if ('remoteId' in found) return collect(job, attempt, found.remoteId, service, context);
+  return 'absent' in found ? lost(found.absent, job, attempt, context) : found;
 };
 
-/** The remote id of an attempt that has none recorded: by sending it if it was never sent, by looking for it if it was. */
-async function remoteIdOf(
+/** After the request: a parse that runs in this process is waited for, one that runs elsewhere rests until there is news. */
+async function sent(
   job: JobRow,
-  attempt: AttemptRow,
+  answer: { attempt: AttemptRow; remoteId: string } | Outcome,
   service: ParseService,
   context: StageContext,
-): Promise<string | null> {
-  if (attempt.sent === null) return send(job, attempt, service, context);
-  const window = searchWindow(attempt, context.clock.now());
-  const [found] = await service.findByAttempt(attempt.attempt_id, window, context.abort);
-  if (found === undefined) return null;
-  await context.record((trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'adopted', remote_id: found }), {
-    event: { code: 'PARSE_ADOPTED', attemptId: attempt.attempt_id, data: { remote_id: found } },
-  });
-  return found;
-}
-
-/** One request, after the mark that it is about to leave was committed. */
-async function send(job: JobRow, attempt: AttemptRow, service: ParseService, context: StageContext): Promise<string> {
-  const { clock, storage } = context;
-  const document = await storedDocument(job, context);
-  reach('parse.after_intent');
-  await context.record((trx) => markSent(trx, attempt.attempt_id, clock.now()));
-  reach('parse.before_send');
-  let remoteId: string;
-  try {
-    ({ remoteId } = await service.submit(
-      {
-        documentId: document.document_id,
-        path: storage.pathOf(document.raw_path),
-        fileSha256: document.file_sha256,
-        mime: document.mime,
-        pages: document.pages,
-      },
-      { attemptId: attempt.attempt_id, jobId: job.job_id, correlationId: job.correlation_id },
-      context.abort,
-    ));
-  } catch (error) {
-    await failAttempt(attempt.attempt_id, error, context);
-    throw error;
-  }
-  reach('parse.after_send');
-  await context.record((trx) => updateAttempt(trx, attempt.attempt_id, { remote_id: remoteId }), {
-    event: { code: 'PARSE_REQUESTED', attemptId: attempt.attempt_id, data: { remote_id: remoteId } },
-  });
-  return remoteId;
+): Promise<Outcome> {
+  if (!('remoteId' in answer)) return answer;
+  if (service.runsHere) return collect(job, answer.attempt, answer.remoteId, service, context);
+  return awaiting(answer.attempt, context);
 }
 
 async function collect(
   job: JobRow,
-  attemptId: string,
+  attempt: AttemptRow,
   remoteId: string,
   service: ParseService,
   context: StageContext,
 ): Promise<Outcome> {
-  const { clock, abort } = context;
+  const { clock, abort, settings } = context;
+  const age = clock.now() - (attempt.sent ?? attempt.started_at);
   for (;;) {
     const poll = await service.poll(remoteId, LOOK_MS, abort);
     abort.throwIfAborted();
     if (poll.state === 'done') break;
-    if (poll.state === 'gone') return lost('the parser does not know the attempt any more', job, attemptId, context);
-    if (poll.state === 'failed') {
-      await failAttempt(attemptId, poll.error, context);
-      throw poll.error;
+    if (poll.state === 'gone') {
+      if (service.runsHere) return lost('the parser does not know the attempt any more', job, attempt, context);
+      // A job that was just made may not be seen everywhere yet.
+      if (age < settings.UNKNOWN_OUTCOME_WINDOW) return awaiting(attempt, context);
+      throw await failed(attempt, expired(remoteId), context);
     }
-    if (!service.runsHere) {
-      return {
-        kind: 'park',
-        reason: 'awaiting_result',
-        until: clock.now() + LOOK_AGAIN_MS,
-        note: 'the parser is at work',
-      };
-    }
+    if (poll.state === 'failed') throw await failed(attempt, poll.error, context);
+    if (service.runsHere) continue;
+    if (age < settings.PARSE_DEADLINE) return awaiting(attempt, context);
+    await service.cancel(remoteId, abort);
+    throw await failed(attempt, tooSlow(remoteId, settings.PARSE_DEADLINE), context);
   }
-  const result = await service.fetchResult(remoteId, abort);
+  const result = await service.fetchResult(remoteId, abort, await askedPages(job, attempt, context));
   reach('parse.result_fetched');
-  const attempt = await latestAttempt(context.store.db, job.job_id, 'parse');
+  return stored(job, attempt, service, result, context);
+}
+
+/** The pages a result must have: those that were asked for by number, or all of the document. */
+async function askedPages(job: JobRow, attempt: AttemptRow, { store }: StageContext): Promise<readonly number[]> {
+  const { pages } = JSON.parse(attempt.options ?? '{}') as Partial<ParseAttemptOptions>;
+  if (pages !== undefined) return pages;
+  const count = (await documentById(store.db, job.document_id))?.pages ?? 0;
+  return Array.from({ length: count }, (_, index) => index + 1);
+}
+
+/** The pages into the store, and the attempt ended, in one step with the move. */
+async function stored(
+  job: JobRow,
+  attempt: AttemptRow,
+  service: ParseService,
+  result: { pages: ParsedPage[]; creditsBilled: number | null },
+  { clock, store }: StageContext,
+): Promise<Outcome> {
   const parseId = job.parse_id;
-  if (parseId === null || attempt === undefined) throw new Error('a parse attempt without a parse id');
+  if (parseId === null) throw new Error('a parse attempt without a parse id');
+  const earlier = attempt.operation === 'parse_pages' ? await parseById(store.db, parseId) : undefined;
+  const pages = earlier === undefined ? result.pages : merged(pagesOf(earlier), result.pages);
   return {
     kind: 'move',
     to: 'parsed',
-    event: { code: 'PARSE_STORED', attemptId, data: { pages: result.pages.length, origin: service.origin } },
-    set: { progress: withProgress(job, { pages: result.pages.length }) },
+    event: {
+      code: 'PARSE_STORED',
+      attemptId: attempt.attempt_id,
+      data: { pages: result.pages.length, origin: service.origin, credits: result.creditsBilled },
+    },
+    set: { progress: withProgress(job, { pages: pages.length }), retry_count: 0 },
     write: async (trx) => {
       await putParse(trx, {
         parse_id: parseId,
@@ -118,20 +116,38 @@ async function collect(
         parser_name: service.parserName,
         parser_version: service.parserVersion,
         origin: service.origin,
-        pages: result.pages,
+        pages,
         created_at: clock.now(),
       });
-      await updateAttempt(trx, attemptId, {
+      await updateAttempt(trx, attempt.attempt_id, {
         outcome: 'ok',
+        billed_units: result.creditsBilled,
         latency_ms: Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at)),
       });
+      if (service.origin === 'real') await wakeSlotWaiter(trx, clock.now());
     },
   };
 }
 
+/** Pages that were asked for again take the place of the earlier ones. */
+function merged(earlier: readonly ParsedPage[], again: readonly ParsedPage[]): ParsedPage[] {
+  const pages = new Map([...earlier, ...again].map((page) => [page.number, page]));
+  return [...pages.values()].sort((a, b) => a.number - b.number);
+}
+
+/** Rests until the next look: soon after the start, then at growing distances; a webhook wakes it before. */
+function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outcome {
+  const age = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
+  const wait = Math.min(settings.POLL_CAP, Math.max(settings.POLL_FIRST, Math.round(age / 2)));
+  return { kind: 'park', reason: 'awaiting_result', until: clock.now() + wait, note: 'the parser is at work' };
+}
+
 /** A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. */
-function lost(why: string, job: JobRow, attemptId: string, { settings }: StageContext): Outcome {
-  const write = (trx: Trx) => updateAttempt(trx, attemptId, { outcome: 'failed' });
+function lost(why: string, job: JobRow, attempt: AttemptRow, { settings, clock }: StageContext): Outcome {
+  const write = async (trx: Trx) => {
+    await failing(attempt)(trx);
+    await wakeSlotWaiter(trx, clock.now());
+  };
   if (job.retry_count >= settings.MAX_RETRIES) {
     const error = new TvdbError('E303', { message: `The parse was lost ${job.retry_count + 1} times`, why });
     return { kind: 'fail', error, write };
@@ -144,9 +160,34 @@ function toStart(why: string): Outcome & { kind: 'move' } {
   return { kind: 'move', to: 'uploaded', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
 }
 
-async function failAttempt(attemptId: string, error: unknown, { record }: StageContext): Promise<void> {
-  const known = error instanceof TvdbError ? error : asTvdbError(error);
-  await record((trx) =>
-    updateAttempt(trx, attemptId, { outcome: 'failed', error: JSON.stringify(storedError(known)) }),
-  );
+function failing({ attempt_id: id }: AttemptRow) {
+  return (trx: Trx) => updateAttempt(trx, id, { outcome: 'failed' });
+}
+
+/** Commits that an attempt failed, and returns the error to throw. */
+async function failed(attempt: AttemptRow, error: unknown, { record, clock }: StageContext): Promise<TvdbError> {
+  const known = asTvdbError(error);
+  await record(async (trx) => {
+    await updateAttempt(trx, attempt.attempt_id, { outcome: 'failed', error: JSON.stringify(storedError(known)) });
+    await wakeSlotWaiter(trx, clock.now());
+  });
+  return known;
+}
+
+function expired(remoteId: string): TvdbError {
+  return new TvdbError('E311', {
+    message: `The parse service does not know the job ${remoteId} any more`,
+    why: 'results are kept for a while only',
+    chargedNanoUsd: null,
+    facts: { remote_id: remoteId },
+  });
+}
+
+function tooSlow(remoteId: string, deadlineMs: number): TvdbError {
+  return new TvdbError('E303', {
+    message: `The parse service did not finish within ${Math.round(deadlineMs / 60_000)} minutes; its job was cancelled`,
+    fix: 'Run `tvdb retry <id>`, which pays again, or raise PARSE_DEADLINE.',
+    chargedNanoUsd: null,
+    facts: { remote_id: remoteId },
+  });
 }

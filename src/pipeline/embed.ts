@@ -1,47 +1,52 @@
-/** `embedding_queued` and `embedding_in_progress`: sends the chunks batch by batch and commits each as it arrives. */
-import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
-import { reach } from '../base/fault.ts';
-import { canonicalJson, sha256 } from '../base/hash.ts';
-import { checkVector, encodeVector } from '../domain/vector.ts';
-import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
-import { insertIntent, markSent, updateAttempt } from '../store/attempts.ts';
-import { addBufferedVectors, chunksWithoutVector, type NewVector } from '../store/chunks.ts';
+/** `embedding_queued` and `embedding_in_progress`: has the chunks embedded part by part and commits each as it arrives. */
+import { vectorSha } from '../domain/vector.ts';
+import type { EmbedService } from '../services/embed/port.ts';
+import { addBufferedVectors, chunksWithoutVector } from '../store/chunks.ts';
+import { cachedVectors, touchVectors } from '../store/embedding-cache.ts';
+import { LostLeaseError, updateHeldJob } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { BufferedChunk, JobRow } from '../store/schema.ts';
-import type { Stage, StageContext, StageEvent } from './stage.ts';
+import type { EmbeddedPart } from './embed-request.ts';
+import { routeOf, unusable } from './route.ts';
+import type { Outcome, Stage, StageContext, StageEvent } from './stage.ts';
 import { progressOf, withProgress } from './stage.ts';
+import { afterUnknownEmbedding } from './unknown-embedding.ts';
 
-/** Sends the first batch: the job is `embedding_in_progress` once its answer is stored. */
+/** Chunks looked at and stored at a time. */
+const SLICE = 256;
+
+/** Has the first part embedded: the job is `embedding_in_progress` once it is stored. */
 export const startEmbedding: Stage = async (job, context) => {
-  const service = await serviceOf(job, context);
-  const batch = await nextBatch(job, service, context);
-  if (batch.length === 0) return { kind: 'move', to: 'embedding_in_progress', event: { code: 'EMBED_STARTED' } };
-  const { write, event } = await sendBatch(job, batch, service, context);
+  const ready = await prepare(job, context);
+  if (!('service' in ready)) return ready;
+  const part = await nextPart(job, ready.service, context);
+  if (part === null) return { kind: 'move', to: 'embedding_in_progress', event: { code: 'EMBED_STARTED' } };
   return {
     kind: 'move',
     to: 'embedding_in_progress',
-    event,
-    // Tries are counted for a batch, not for all of them together.
-    set: { retry_count: 0, progress: withProgress(job, { embeds_done: batch.length }) },
-    write,
+    event: part.event,
+    // Tries are counted for a part, not for all of them together.
+    set: { retry_count: 0, progress: withProgress(job, { embeds_done: part.count }) },
+    write: part.write,
   };
 };
 
-/** Sends the rest; moves on when every chunk has its vector. */
+/** Has the rest embedded; moves on when every chunk has its vector. */
 export const continueEmbedding: Stage = async (job, context) => {
-  const service = await serviceOf(job, context);
+  const ready = await prepare(job, context);
+  if (!('service' in ready)) return ready;
+  const { service } = ready;
   const { embeds_total: total } = progressOf(job);
   let done = progressOf(job).embeds_done;
   for (;;) {
-    const batch = await nextBatch(job, service, context);
-    if (batch.length === 0) break;
-    if (context.stopping.aborted) return { kind: 'yield' };
-    const { write, event } = await sendBatch(job, batch, service, context);
-    done += batch.length;
-    await context.record(write, {
-      event,
+    const part = await nextPart(job, service, context);
+    if (part === null) break;
+    done += part.count;
+    await context.record(part.write, {
+      event: part.event,
       set: { retry_count: 0, progress: withProgress(job, { embeds_done: Math.min(done, total) }) },
     });
+    if (context.stopping.aborted) return { kind: 'yield' };
   }
   return {
     kind: 'move',
@@ -51,82 +56,105 @@ export const continueEmbedding: Stage = async (job, context) => {
   };
 };
 
-async function serviceOf(job: JobRow, { router }: StageContext): Promise<EmbedService> {
-  const service = await router.embedService(job.embed_origin ?? 'mock');
-  if (service.space.name !== job.embedding_space) {
-    throw new Error(`planned for ${job.embedding_space}, but the service speaks ${service.space.name}`);
+/** The service the vectors of this document come from, or what the job has to do before it may be asked. */
+async function prepare(job: JobRow, context: StageContext): Promise<{ service: EmbedService } | Outcome> {
+  const { router, clock } = context;
+  const origin = job.embed_origin ?? 'mock';
+  const route = await routeOf('openai', job, context);
+  // A document is embedded by one service as a whole: when another one is to be used, all of it is planned anew.
+  if (route.use !== null && route.use !== origin) {
+    const why = `to be embedded by ${route.use} instead of ${origin} (${route.why})`;
+    return { kind: 'move', to: 'chunks_stored', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
   }
-  return service;
+  if (origin === 'real' && !router.usable('openai')) return unusable('openai', route, job, clock.now());
+  const service = await router.embedService(origin);
+  if (service.space.name !== job.embedding_space) {
+    const why = `planned for ${job.embedding_space}, the service speaks ${service.space.name}`;
+    return { kind: 'move', to: 'chunks_stored', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
+  }
+  return (await afterUnknownEmbedding(job, context)) ?? { service };
 }
 
-async function nextBatch(
+/** Vectors of some chunks, ready to be written under the lease. */
+interface Part {
+  count: number;
+  event: StageEvent;
+  write: (trx: Trx) => Promise<void>;
+}
+
+/** The next vectors: those that are known already, else what the batcher gets; `null` when none is missing. */
+async function nextPart(job: JobRow, service: EmbedService, context: StageContext): Promise<Part | null> {
+  const { store, settings } = context;
+  const slice = Math.max(SLICE, settings.EMBED_BATCH_SIZE);
+  const chunks = await chunksWithoutVector(store.db, job.job_id, service.space.name, slice);
+  if (chunks.length === 0) return null;
+  const known = await cachedPart(job, chunks, service, context);
+  if (known !== null) return known;
+  const part = await context.idle(
+    context.batcher.embed({ job, service, chunks, held: (trx) => isHeld(trx, job, context) }),
+  );
+  return sentPart(job, part, service);
+}
+
+function sentPart(job: JobRow, { attemptId, chunks, vectors, tokens }: EmbeddedPart, service: EmbedService): Part {
+  const { space, origin } = service;
+  return {
+    count: chunks.length,
+    event: { code: 'EMBED_BUFFERED', attemptId, data: { vectors: chunks.length, tokens, origin } },
+    write: (trx) => addBufferedVectors(trx, job.job_id, space.name, origin, rows(chunks, vectors)),
+  };
+}
+
+/** Those of the chunks whose text was embedded before, in this space; nothing is asked and nothing is paid. */
+async function cachedPart(
   job: JobRow,
+  chunks: readonly BufferedChunk[],
   service: EmbedService,
-  { store, settings }: StageContext,
-): Promise<BufferedChunk[]> {
-  return chunksWithoutVector(store.db, job.job_id, service.space.name, settings.EMBED_BATCH_SIZE);
+  { store, clock }: StageContext,
+): Promise<Part | null> {
+  const { space, origin } = service;
+  if (origin === 'mock') return null;
+  // A job that was to be made without the cache may still use what was made for it.
+  const madeSince = job.no_cache === 1 ? job.created_at : 0;
+  const known = await cachedVectors(
+    store.db,
+    space,
+    chunks.map(({ chunk_sha: sha }) => sha),
+    madeSince,
+  );
+  const found = chunks.filter(({ chunk_sha: sha }) => known.has(sha));
+  if (found.length === 0) return null;
+  const vectors = found.flatMap(({ chunk_sha: sha }) => known.get(sha)?.vector ?? []);
+  const tokens = found.reduce((sum, { token_count }) => sum + token_count, 0);
+  return {
+    count: found.length,
+    event: { code: 'EMBED_CACHE_HIT', data: { vectors: found.length, tokens, origin } },
+    write: async (trx) => {
+      await addBufferedVectors(trx, job.job_id, space.name, origin, rows(found, vectors));
+      await touchVectors(
+        trx,
+        space.name,
+        found.map(({ chunk_sha: sha }) => sha),
+        clock.now(),
+      );
+    },
+  };
 }
 
-/** One request for one batch, its intent committed first. Returns the write that stores the answer. */
-async function sendBatch(job: JobRow, batch: readonly BufferedChunk[], service: EmbedService, context: StageContext) {
-  const { clock, ids } = context;
-  const attemptId = ids.uuid();
-  const tokens = batch.reduce((sum, chunk) => sum + chunk.token_count, 0);
-  await context.record(async (trx) => {
-    await insertIntent(trx, {
-      attemptId,
-      jobId: job.job_id,
-      service: 'embed',
-      operation: 'embed',
-      requestHash: sha256(canonicalJson({ space: service.space.name, texts: batch.map((chunk) => chunk.chunk_sha) })),
-      units: tokens,
-      origin: service.origin,
-      now: clock.now(),
-    });
-    await markSent(trx, attemptId, clock.now());
+function rows(chunks: readonly BufferedChunk[], vectors: readonly Buffer[]) {
+  return chunks.flatMap(({ chunk_id: chunkId }, index) => {
+    const vector = vectors[index];
+    return vector === undefined ? [] : [{ chunkId, vector, vectorSha: vectorSha(vector) }];
   });
-  const sentAt = clock.monotonic();
-  reach('embed.before_batch');
+}
+
+/** Whether the job is still this worker's, in the status it was taken up in; says so to the store at the same time. */
+async function isHeld(trx: Trx, job: JobRow, { clock }: StageContext): Promise<boolean> {
   try {
-    const texts = batch.map((chunk) => chunk.text);
-    const result = await service.embed(
-      texts,
-      { attemptId, jobId: job.job_id, correlationId: job.correlation_id },
-      context.abort,
-    );
-    const vectors = validated(batch, result, service.space.dimensions);
-    reach('embed.after_batch');
-    const write = async (trx: Trx) => {
-      await addBufferedVectors(trx, job.job_id, service.space.name, service.origin, vectors);
-      await updateAttempt(trx, attemptId, { outcome: 'ok', latency_ms: Math.round(clock.monotonic() - sentAt) });
-    };
-    const event: StageEvent = {
-      code: 'EMBED_BUFFERED',
-      attemptId,
-      data: { vectors: batch.length, tokens, origin: service.origin },
-    };
-    return { write, event };
+    await updateHeldJob(trx, { jobId: job.job_id, status: job.status, fence: job.fence, now: clock.now() });
+    return true;
   } catch (error) {
-    const known = error instanceof TvdbError ? error : asTvdbError(error);
-    await context.record((trx) =>
-      updateAttempt(trx, attemptId, { outcome: 'failed', error: JSON.stringify(storedError(known)) }),
-    );
+    if (error instanceof LostLeaseError) return false;
     throw error;
   }
-}
-
-/** Checks count and every vector before anything is stored. Throws E418. */
-function validated(batch: readonly BufferedChunk[], { vectors }: EmbedResult, dimensions: number): NewVector[] {
-  if (vectors.length !== batch.length) {
-    throw new TvdbError('E418', { message: `Asked for ${batch.length} vectors, got ${vectors.length}` });
-  }
-  return batch.map((chunk, index) => {
-    const vector = vectors[index];
-    const problem = vector === undefined ? 'is missing' : checkVector(vector, dimensions);
-    if (vector === undefined || problem !== null) {
-      throw new TvdbError('E418', { message: `The vector of chunk ${chunk.chunk_ord} ${problem}` });
-    }
-    const encoded = encodeVector(vector);
-    return { chunkId: chunk.chunk_id, vector: encoded, vectorSha: sha256(encoded) };
-  });
 }

@@ -5,7 +5,7 @@ import { addVectors, removeDocumentVectors } from '../search/vector-index.ts';
 import { storageUri } from '../storage/local.ts';
 import { bufferedVectors, clearBuffers, dropOrphanChunks, promoteChunks } from '../store/chunks.ts';
 import { documentById, isSearchable, markSuperseded, setParsed, versionsOf } from '../store/documents.ts';
-import { newestCompleteJob } from '../store/jobs/find.ts';
+import { jobById, newestCompleteJob } from '../store/jobs/find.ts';
 import type { Trx } from '../store/open.ts';
 import { parseById } from '../store/parses.ts';
 import type { DocumentRow, JobRow } from '../store/schema.ts';
@@ -64,6 +64,7 @@ export const finalize: Stage = async (job, { store, storage, ids }) => {
             origin,
           })),
         });
+        await retireStandIn(trx, job, document, space);
         superseded = await retireOlder(trx, job, document, space);
       }
       await dropOrphanChunks(trx, document.document_id);
@@ -81,6 +82,14 @@ async function newerVersion(trx: Trx, document: DocumentRow, space: string): Pro
     if (!keptOld && (await isSearchable(trx, documentId, { space }))) return documentId;
   }
   return undefined;
+}
+
+/** Takes the vectors of a stand-in out, once this job has made the real ones in their place. */
+async function retireStandIn(trx: Trx, job: JobRow, document: DocumentRow, space: string): Promise<void> {
+  if (job.upgrades_job === null) return;
+  const replaced = await jobById(trx, job.upgrades_job);
+  const standIn = replaced?.embedding_space ?? null;
+  if (standIn !== null && standIn !== space) await removeDocumentVectors(trx, document.document_id, standIn);
 }
 
 /** Takes older versions of the path out of this space; one that is in no space any more is superseded. Returns them all. */

@@ -47,7 +47,7 @@ export interface Retried {
 }
 
 /** Reasons to wait that the user may overrule. The others end by themselves, and asking early would only cost a request. */
-const WAKEABLE: readonly ParkReason[] = ['held_by_user', 'retry', 'service_unavailable'];
+const WAKEABLE: readonly ParkReason[] = ['held_by_user', 'retry', 'service_unavailable', 'rate_limit'];
 
 /**
  * Takes up one job and puts it in the scope of `runId`. A failed job keeps its `last_error` until it succeeds. Refused
@@ -113,7 +113,9 @@ function idleState(job: JobRow): Exclude<RetryOutcome['state'], 'retried' | 'wok
   if (job.status === 'cancelled') return 'already_cancelled';
   if (job.lease_owner !== null) return 'already_running';
   if (job.park_reason === null) return 'already_queued';
-  return WAKEABLE.includes(job.park_reason) ? undefined : 'already_waiting';
+  // Without a time, an outcome stays unknown until the user decides.
+  const stuck = job.park_reason === 'unknown_outcome' && job.run_after === null;
+  return stuck || WAKEABLE.includes(job.park_reason) ? undefined : 'already_waiting';
 }
 
 async function restart(trx: Trx, deps: PipelineDeps, job: JobRow, was: FailedStatus, runId: string): Promise<Taken> {

@@ -11,6 +11,7 @@ import type { EventCode } from '../store/events.ts';
 import type { JobChanges } from '../store/jobs/move.ts';
 import type { Store, Trx } from '../store/open.ts';
 import type { JobEventRow, JobRow } from '../store/schema.ts';
+import type { EmbedBatcher } from './embed-batcher.ts';
 
 /** Everything the pipeline works with; built once by `world.ts`. */
 export interface PipelineDeps {
@@ -38,7 +39,11 @@ export type Outcome =
       kind: 'move';
       to: JobStatus;
       event: StageEvent;
+      /** Events of the same commit that come before it: a decision that changed, a fallback. */
+      before?: readonly StageEvent[];
       set?: JobChanges;
+      /** Asked in the same transaction before anything is written; throws `InsteadError` to have something else committed. */
+      check?: (trx: Trx) => Promise<void>;
       write?: (trx: Trx) => Promise<void>;
       /** Facts only the write knows; joined to the data of the event. */
       found?: () => Record<string, unknown>;
@@ -50,6 +55,8 @@ export type Outcome =
       reason: ParkReason;
       until: number | null;
       note: string;
+      /** Told instead of the general event: what was found out. */
+      event?: StageEvent;
       set?: JobChanges;
       write?: (trx: Trx) => Promise<void>;
     }
@@ -57,12 +64,35 @@ export type Outcome =
   /** Stopped on request between two pieces of work: the lease goes back, nothing else changes. */
   | { kind: 'yield' };
 
-/** What a running stage may use. */
-export interface StageContext extends PipelineDeps {
+/**
+ * Thrown inside the write of an outcome that cannot be written as things stand now (all parse slots are taken, the mode
+ * was changed): nothing of it is written, and `outcome` is committed instead.
+ */
+export class InsteadError extends Error {
+  override readonly name = 'InsteadError';
+  readonly outcome: Outcome;
+  constructor(outcome: Outcome) {
+    super('another outcome takes the place of this one');
+    this.outcome = outcome;
+  }
+}
+
+/** What the worker lends to a stage besides the services. */
+export interface Hands {
   /** Aborts at once: second Ctrl-C, lost lease, failing heartbeat. */
   abort: AbortSignal;
   /** Asks to stop at the next safe place. */
   stopping: AbortSignal;
+  /** The run this work is done in: what it spends is counted for it. */
+  runId: string | null;
+  /** Gathers chunks of several documents into one request. */
+  batcher: EmbedBatcher;
+  /** Waits for `promise` without counting as work: another job may be taken up meanwhile. */
+  idle<T>(promise: Promise<T>): Promise<T>;
+}
+
+/** What a running stage may use. */
+export interface StageContext extends PipelineDeps, Hands {
   /**
    * Commits facts in the middle of a stage (an intent, a sent mark, a batch) under the lease: throws `LostLeaseError`
    * and writes nothing when the job belongs to somebody else by now. Events are returned to listeners after the commit.

@@ -1,7 +1,6 @@
 /** One step of one job: runs its stage and commits what happened – output, status and event together or not at all. */
-import { asTvdbError, storedError, type TvdbError } from '../base/errors.ts';
+import { asTvdbError, storedError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
-import { backoffMs } from '../domain/backoff.ts';
 import { type ActiveStatus, failureOf, isEnded, type ParkReason, stepOf } from '../domain/job-state.ts';
 import { appendEvent } from '../store/events.ts';
 import { jobById } from '../store/jobs/find.ts';
@@ -10,16 +9,19 @@ import { parkJob, releaseJob } from '../store/jobs/park.ts';
 import type { Trx } from '../store/open.ts';
 import type { JobEventRow, JobRow } from '../store/schema.ts';
 import { isStoreFailure } from '../store/store-error.ts';
-import type { Outcome, PipelineDeps, StageContext, StageEvent } from './stage.ts';
+import { afterFailure } from './after-failure.ts';
+import {
+  type Hands,
+  InsteadError,
+  type Outcome,
+  type PipelineDeps,
+  type StageContext,
+  type StageEvent,
+} from './stage.ts';
 import { STAGES } from './stages.ts';
 
 /** Told of every event after its commit. */
 export type OnEvent = (event: JobEventRow, job: JobRow) => void;
-
-export interface StepSignals {
-  abort: AbortSignal;
-  stopping: AbortSignal;
-}
 
 /** How a step left the job: `on` it can go on at once, `off` it ended, parked or was given back, `lost` it is somebody else's. */
 export interface StepResult {
@@ -34,7 +36,7 @@ export interface StepResult {
 export async function runStep(
   claimed: JobRow,
   deps: PipelineDeps,
-  signals: StepSignals,
+  hands: Hands,
   onEvent: OnEvent,
 ): Promise<StepResult> {
   const { status } = claimed;
@@ -51,7 +53,7 @@ export async function runStep(
     });
     onEvent(event, row);
   };
-  const context: StageContext = { ...deps, ...signals, record: recorder(job, status, deps, notify) };
+  const context: StageContext = { ...deps, ...hands, record: recorder(job, status, deps, notify) };
   const finish = async (outcome: Outcome): Promise<StepResult> => {
     reach('stage.before_commit');
     const { row, events } = await commit(job, status, outcome, deps, deps.clock.monotonic() - started);
@@ -65,6 +67,7 @@ export async function runStep(
     return await finish(outcome).catch((error: unknown) => {
       // An outcome that cannot be written (a constraint, a bug) fails its job; it must not end the worker.
       if (error instanceof LostLeaseError || isStoreFailure(error)) throw error;
+      if (error instanceof InsteadError) return finish(error.outcome);
       return finish({ kind: 'fail', error: asTvdbError(error) });
     });
   } catch (error) {
@@ -87,26 +90,11 @@ async function attempt(job: JobRow, status: ActiveStatus, context: StageContext)
   }
 }
 
-/** What a failed stage leads to: another try later while tries are left and it may help, else the end. */
-function afterFailure(job: JobRow, error: TvdbError, { settings, clock, random }: PipelineDeps): Outcome {
-  const triesLeft = job.retry_count < settings.MAX_RETRIES;
-  if (error.retry.kind === 'never' || !triesLeft) return { kind: 'fail', error };
-  const growing = backoffMs(job.retry_count, { base: settings.RETRY_BASE, cap: settings.RETRY_CAP }, random);
-  const wait = error.retry.kind === 'after' ? Math.max(error.retry.ms, growing) : growing;
-  return {
-    kind: 'park',
-    reason: 'retry',
-    until: clock.now() + wait,
-    note: `${error.message} (try ${job.retry_count + 1} of ${settings.MAX_RETRIES + 1})`,
-    set: { retry_count: job.retry_count + 1, last_error: JSON.stringify(storedError(error)) },
-  };
-}
-
 /** Writes an outcome in one transaction and returns the job as it is then. */
 async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps: PipelineDeps, durationMs: number) {
   const { store, clock, ids } = deps;
   const held = { jobId: job.job_id, fence: job.fence, now: clock.now() };
-  const event = (trx: Trx, stageEvent: StageEvent, to: JobRow['status']) =>
+  const event = (trx: Trx, stageEvent: StageEvent, to: JobRow['status'], took: number | null = durationMs) =>
     appendEvent(trx, {
       ...stageEvent,
       eventId: ids.uuid(),
@@ -115,7 +103,7 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
       from: status,
       to,
       stage: stepOf(status),
-      durationMs,
+      durationMs: took,
     });
   return store.write(async (trx) => {
     const events: JobEventRow[] = [];
@@ -131,7 +119,8 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
         note: outcome.note,
         set: outcome.set ?? {},
       });
-      events.push(await event(trx, parkEvent(outcome.reason, outcome.note, outcome.until), status));
+      const { reason, note, until } = outcome;
+      events.push(await event(trx, outcome.event ?? parkEvent(reason, note, until), status));
     } else if (outcome.kind === 'fail') {
       await outcome.write?.(trx);
       const to = failureOf(status);
@@ -144,8 +133,10 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
       });
       events.push(await event(trx, { code: 'FAILED', severity: 'error', data: { error: stored } }, to));
     } else {
+      await outcome.check?.(trx);
       await moveJob(trx, { ...held, from: status, to: outcome.to, set: outcome.set ?? {} });
       await outcome.write?.(trx);
+      for (const one of outcome.before ?? []) events.push(await event(trx, one, status, null));
       const data = { ...outcome.event.data, ...outcome.found?.() };
       events.push(await event(trx, { ...outcome.event, data }, outcome.to));
     }

@@ -4,16 +4,27 @@ import { parseId } from '../base/derived-ids.ts';
 import { TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
-import type { RouterDecision } from '../services/router.ts';
-import { insertIntent } from '../store/attempts.ts';
+import type { ParseService } from '../services/parse/port.ts';
+import { failedRemotely, insertIntent, parsesInFlight } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
+import { cachedParse } from '../store/parse-cache.ts';
+import { putParse } from '../store/parses.ts';
 import type { DocumentRow, JobRow } from '../store/schema.ts';
-import type { Stage, StageContext } from './stage.ts';
+import { parseOptionsOf, requireSameDecision, routeChange, routeOf, unusable } from './route.ts';
+import { InsteadError, type Outcome, type Stage, type StageContext, type StageEvent, withProgress } from './stage.ts';
+import { pagesToRetry, parseIdentity } from './validate-parse.ts';
 
-/** The decision made for a job when it was accepted. */
-export function decisionOf(job: Pick<JobRow, 'service_router_config'>): RouterDecision {
-  return JSON.parse(job.service_router_config) as RouterDecision;
+/** What was asked for besides the bytes; stored with the attempt as JSON. */
+export interface ParseAttemptOptions {
+  version: string;
+  /** Only these pages; absent means all. */
+  pages?: readonly number[];
+  /** The service is to forget an earlier result of its own. */
+  fresh?: boolean;
 }
+
+/** When a job looks again for a free slot at the parse service; the end of another job's parse wakes it sooner. */
+const SLOT_LOOK_MS = 10_000;
 
 /** The document of a job. Throws E417 when it was deleted or its stored bytes are gone. */
 export async function storedDocument(job: JobRow, { store, storage }: StageContext): Promise<DocumentRow> {
@@ -25,24 +36,87 @@ export async function storedDocument(job: JobRow, { store, storage }: StageConte
 }
 
 export const submitParse: Stage = async (job, context) => {
-  const { router, ids, clock } = context;
-  const route = decisionOf(job).services.llamaparse;
-  if (route.use === null) {
-    return {
-      kind: 'park',
-      reason: 'service_unavailable',
-      until: null,
-      note: `no parse service may be used (${route.why})`,
-    };
-  }
-  const service = await router.parseService(route.use);
+  const { router, clock, settings, store } = context;
+  const route = await routeOf('llamaparse', job, context);
+  if (route.use === null) return unusable('llamaparse', route, job, clock.now());
+  const service = await router.parseService(route.use, parseOptionsOf(job, settings));
   const document = await storedDocument(job, context);
+  const { set, before } = routeChange(job, 'llamaparse', route);
+  const chosen = {
+    ...set,
+    parse_id: parseId(document.document_id, service.parserName, service.parserVersion),
+    parser_name: service.parserName,
+    parser_version: service.parserVersion,
+    parse_origin: service.origin,
+  };
+  const plan: Plan = { job, document, service, set: chosen, before };
+  const retryPages = await pagesToRetry(job, store.db);
+  if (retryPages === null) {
+    const known = await fromCache(plan, context);
+    if (known !== null) return known;
+  }
+  return await intend(plan, retryPages, context);
+};
+
+interface Plan {
+  job: JobRow;
+  document: DocumentRow;
+  service: ParseService;
+  set: { [column: string]: unknown } & { parse_id: string };
+  before: readonly StageEvent[];
+}
+
+/** The same bytes were parsed with the same options before, for whatever document: nothing is asked and nothing is paid. */
+async function fromCache(plan: Plan, { store, clock }: StageContext): Promise<Outcome | null> {
+  const { job, document, service, set, before } = plan;
+  if (service.origin === 'mock') return null;
+  const identity = parseIdentity(document, service);
+  const known = await store.write((trx) => cachedParse(trx, identity, clock.now()));
+  // A job that was to be made without the cache may still use what was made for it.
+  if (known === null || (job.no_cache === 1 && known.madeAt < job.created_at)) return null;
+  return {
+    kind: 'move',
+    to: 'parsed',
+    before,
+    event: {
+      code: 'PARSE_CACHE_HIT',
+      data: { pages: known.pages.length, origin: service.origin, credits: known.credits },
+    },
+    set: { ...set, progress: withProgress(job, { pages: known.pages.length }) },
+    ...(before.length > 0 && { check: (trx) => requireSameDecision(trx, job) }),
+    write: async (trx) => {
+      await putParse(trx, {
+        parse_id: set.parse_id,
+        document_id: document.document_id,
+        parser_name: service.parserName,
+        parser_version: service.parserVersion,
+        origin: service.origin,
+        pages: known.pages,
+        created_at: clock.now(),
+      });
+    },
+  };
+}
+
+/** Commits the attempt; for a paid service only while it has a free slot. */
+async function intend(plan: Plan, pages: readonly number[] | null, context: StageContext): Promise<Outcome> {
+  const { job, document, service, set, before } = plan;
+  const { ids, clock, settings, store, runId } = context;
+  const real = service.origin === 'real';
+  if (real && (await parsesInFlight(store.db)) >= settings.LLAMAPARSE_PARALLEL) return noSlot(context);
   const attemptId = ids.uuid();
-  const request = { sha256: document.file_sha256, parser: service.parserName, version: service.parserVersion };
+  const fresh = real && (job.no_cache === 1 || (await failedRemotely(store.db, document.document_id)));
+  const options: ParseAttemptOptions = {
+    version: service.parserVersion,
+    ...(pages !== null && { pages }),
+    ...(fresh && { fresh }),
+  };
+  const units = pages?.length ?? document.pages;
   reach('parse.before_intent');
   return {
     kind: 'move',
     to: 'parse_queued',
+    before,
     event: {
       code: 'PARSE_INTENT',
       attemptId,
@@ -50,25 +124,41 @@ export const submitParse: Stage = async (job, context) => {
         parser: service.parserName,
         version: service.parserVersion,
         origin: service.origin,
-        pages: document.pages,
+        pages: units,
+        ...(pages !== null && { again: pages.slice(0, 50) }),
       },
     },
-    set: {
-      parse_id: parseId(document.document_id, service.parserName, service.parserVersion),
-      parser_name: service.parserName,
-      parser_version: service.parserVersion,
-      parse_origin: service.origin,
+    set,
+    check: async (trx) => {
+      // Counted again under the write lock: other processes submit too.
+      if (real && (await parsesInFlight(trx)) >= settings.LLAMAPARSE_PARALLEL) throw new InsteadError(noSlot(context));
+      if (before.length > 0) await requireSameDecision(trx, job);
     },
-    write: (trx) =>
-      insertIntent(trx, {
+    write: async (trx) => {
+      await insertIntent(trx, {
         attemptId,
         jobId: job.job_id,
         service: 'parse',
-        operation: 'parse',
-        requestHash: sha256(canonicalJson(request)),
-        units: document.pages,
+        operation: pages === null ? 'parse' : 'parse_pages',
+        requestHash: sha256(
+          canonicalJson({ sha256: document.file_sha256, parser: service.parserName, ...options } as never),
+        ),
+        units,
         origin: service.origin,
         now: clock.now(),
-      }),
+        runId,
+        options: JSON.stringify(options),
+      });
+    },
   };
-};
+}
+
+function noSlot({ clock, settings }: StageContext): Outcome {
+  const { LLAMAPARSE_PARALLEL: slots } = settings;
+  return {
+    kind: 'park',
+    reason: 'rate_limit',
+    until: clock.now() + SLOT_LOOK_MS,
+    note: `the parse service works on ${slots} of ${slots} documents at a time (LLAMAPARSE_PARALLEL)`,
+  };
+}

@@ -1,6 +1,7 @@
 /** The second step of an upload: accepts staged documents – bytes into place, duplicates found, the job made. */
 import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
+import type { ParseOptions } from '../domain/parse-options.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
 import type { RouterDecision } from '../services/router.ts';
 import { discard } from '../storage/intake.ts';
@@ -12,6 +13,7 @@ import { insertJob, urgeJob } from '../store/jobs/insert.ts';
 import type { Trx } from '../store/open.ts';
 import type { DocumentRow, JobRow, NewJob } from '../store/schema.ts';
 import { chunkerKey, chunkOptions } from './chunk.ts';
+import { parseOptions } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { StagedDocument, UploadDeps } from './staging.ts';
 import type { OnEvent } from './step.ts';
@@ -26,6 +28,12 @@ export interface AcceptOptions {
   force: boolean;
   /** Keep earlier versions of the same path searchable. */
   keepOld: boolean;
+  /** How it is parsed; absent: as the settings say. */
+  parse?: ParseOptions | undefined;
+  /** Neither cache may answer: parse and embed again, and pay again. */
+  noCache?: boolean;
+  /** Ids that were given out before: of the job it makes, and of the document unless these bytes are one already. */
+  ids?: { jobId: string; documentId: string };
 }
 
 export interface Accepted {
@@ -35,10 +43,14 @@ export interface Accepted {
 }
 
 /** The key under which equal work is found again: everything that changes the result. */
-export async function configKey(deps: PipelineDeps, decision: RouterDecision): Promise<string> {
+export async function configKey(
+  deps: PipelineDeps,
+  decision: RouterDecision,
+  parse: ParseOptions = parseOptions(deps.settings),
+): Promise<string> {
   const { router, settings } = deps;
   const { llamaparse, openai } = decision.services;
-  const parser = llamaparse.use === null ? null : await router.parseService(llamaparse.use);
+  const parser = llamaparse.use === null ? null : await router.parseService(llamaparse.use, parse);
   const embedder = openai.use === null ? null : await router.embedService(openai.use);
   return sha256(
     canonicalJson({
@@ -62,11 +74,11 @@ export async function acceptDocument(
   onEvent: OnEvent,
 ): Promise<Accepted> {
   const { store, storage, clock, userId } = deps;
-  const key = await configKey(deps, options.decision);
+  const key = await configKey(deps, options.decision, options.parse);
   let bytesAt = staged.staged.path;
   for (;;) {
     const known = await documentBySha(store.db, userId, staged.staged.sha256);
-    const document = known ?? newDocument(deps, staged);
+    const document = known ?? newDocument(deps, staged, options.ids?.documentId ?? deps.ids.uuid());
     const placed = known === undefined || !(await storage.isWhole(known.raw_path, known.file_sha256));
     if (placed) {
       await storage.place(bytesAt, document.raw_path);
@@ -94,8 +106,7 @@ export async function acceptDocument(
   }
 }
 
-function newDocument({ ids, clock, userId }: UploadDeps, staged: StagedDocument): DocumentRow {
-  const documentId = ids.uuid();
+function newDocument({ clock, userId }: UploadDeps, staged: StagedDocument, documentId: string): DocumentRow {
   return {
     document_id: documentId,
     user_id: userId,
@@ -164,17 +175,18 @@ async function makeJob(
   return { state: 'accepted' as const, job, events };
 }
 
-function newJob(
-  { ids, settings }: UploadDeps,
+/** The row of a job that is about to be made. */
+export function newJob(
+  { ids, settings }: PipelineDeps,
   document: DocumentRow,
   key: string,
   now: number,
   options: AcceptOptions,
-  duplicate: JobRow | undefined,
+  duplicate?: JobRow,
 ): NewJob {
   const { decision } = options;
   return {
-    job_id: ids.uuid(),
+    job_id: options.ids?.jobId ?? ids.uuid(),
     document_id: document.document_id,
     user_id: document.user_id,
     correlation_id: ids.uuid(),
@@ -194,6 +206,8 @@ function newJob(
     chunks_version: chunkerKey(chunkOptions(settings)),
     progress: JSON.stringify({ pages: document.pages }),
     keep_old: options.keepOld ? 1 : 0,
+    parse_options: JSON.stringify(options.parse ?? parseOptions(settings)),
+    no_cache: options.noCache === true ? 1 : 0,
     processing_completed_at: duplicate === undefined ? null : now,
     created_at: now,
     updated_at: now,

@@ -2,34 +2,114 @@
 import { TvdbError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { assemble } from '../domain/markdown.ts';
-import type { ParsedPage } from '../domain/parsed-page.ts';
+import { faultsOf, type PageFaults } from '../domain/page-faults.ts';
+import { attemptsOfJob } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
-import { type PageStart, pageStartsOf, pagesOf, parseById, setMarkdown } from '../store/parses.ts';
-import type { ParseRow } from '../store/schema.ts';
-import type { Stage } from './stage.ts';
+import type { Db } from '../store/open.ts';
+import { type ParseIdentity, rememberParse } from '../store/parse-cache.ts';
+import { type PageStart, pageStartsOf, pagesOf, parseById, setIncomplete, setMarkdown } from '../store/parses.ts';
+import type { DocumentRow, JobRow, ParseRow } from '../store/schema.ts';
+import type { Stage, StageEvent } from './stage.ts';
 
-export const validateParse: Stage = async (job, { store }) => {
+export const validateParse: Stage = async (job, { store, settings, clock }) => {
   const parse = job.parse_id === null ? undefined : await parseById(store.db, job.parse_id);
-  if (parse === undefined) {
-    return {
-      kind: 'move',
-      to: 'uploaded',
-      event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why: 'the stored parse is gone' } },
-    };
-  }
+  if (parse === undefined) return back({ why: 'the stored parse is gone' });
   const document = await documentById(store.db, job.document_id);
-  const pages = completePages(pagesOf(parse), document?.pages ?? 0);
-  const { markdown, pageStarts } = assemble(pages);
+  const pages = pagesOf(parse);
+  const faults = faultsOf(pages, document?.pages ?? 0);
+  const again = retryable(parse, faults);
+  const policy = settings.PARSE_INCOMPLETE;
+  if (again.length > 0 && policy === 'retry-failed-pages' && !(await wasRetried(store.db, job.job_id))) {
+    return back(
+      { why: `${again.length} pages are asked for once more`, pages: again.slice(0, 50) },
+      'PARSE_INCOMPLETE',
+    );
+  }
+  const bad = [...faults.failed, ...faults.missing, ...faults.cut].sort((a, b) => a - b);
+  if (bad.length > 0 && policy !== 'accept') throw incomplete(faults, document?.pages ?? 0);
+  const readable = pages.flatMap((page) => ('markdown' in page ? [page] : []));
+  const { markdown, pageStarts } = assemble(readable.sort((a, b) => a.number - b.number));
   if (markdown.trim() === '') throw new TvdbError('E408', { message: 'The document has no text on any page' });
   const hash = sha256(markdown);
+  // Blank pages are common; two readings that agree on "no text" are taken at their word, and said.
+  const lacking = parse.origin === 'real' ? [...bad, ...faults.empty].sort((a, b) => a - b) : bad;
+  const label: StageEvent = {
+    code: 'PARSE_INCOMPLETE',
+    severity: bad.length > 0 ? 'warn' : 'info',
+    data: { accepted: true, ...shown(faults) },
+  };
   return {
     kind: 'move',
     to: 'parse_validated',
-    event: { code: 'PARSE_VALIDATED', data: { pages: pages.length, characters: markdown.length, sha256: hash } },
+    before: lacking.length > 0 ? [label] : [],
+    event: { code: 'PARSE_VALIDATED', data: { pages: readable.length, characters: markdown.length, sha256: hash } },
     set: { parsed_sha256: hash },
-    write: (trx) => setMarkdown(trx, parse.parse_id, { markdown, pageStarts, sha256: hash }),
+    write: async (trx) => {
+      await setMarkdown(trx, parse.parse_id, { markdown, pageStarts, sha256: hash });
+      await setIncomplete(trx, parse.parse_id, lacking);
+      // Only what is whole is worth keeping for others; a page that failed may succeed for them.
+      if (parse.origin === 'real' && bad.length === 0 && document !== undefined) {
+        const { parser_name: parserName, parser_version: parserVersion, origin } = parse;
+        await rememberParse(trx, parseIdentity(document, { parserName, parserVersion, origin }), {
+          pages,
+          credits: await creditsOf(trx, job.job_id),
+          now: clock.now(),
+        });
+      }
+    },
   };
 };
+
+/** Under what a whole parse of a document is remembered. */
+export function parseIdentity(
+  { file_sha256: fileSha256, pages }: Pick<DocumentRow, 'file_sha256' | 'pages'>,
+  { parserName, parserVersion, origin }: Pick<ParseIdentity, 'parserName' | 'parserVersion' | 'origin'>,
+): ParseIdentity {
+  return { fileSha256, parserName, parserVersion, origin, pages };
+}
+
+/** What the parse of a job was billed; `null` when any part of it is not known. */
+async function creditsOf(db: Db, jobId: string): Promise<number | null> {
+  const paid = (await attemptsOfJob(db, jobId)).filter(
+    ({ service, outcome }) => service === 'parse' && outcome === 'ok',
+  );
+  if (paid.length === 0) return null;
+  return paid.reduce<number | null>(
+    (sum, { billed_units: billed }) => (sum === null || billed === null ? null : sum + billed),
+    0,
+  );
+}
+
+/**
+ * The pages of a stored parse that are to be asked for once more, for a job that is back at the start because of them;
+ * `null` when the whole document is to be parsed.
+ */
+export async function pagesToRetry(job: JobRow, db: Db): Promise<readonly number[] | null> {
+  if (job.parse_id === null) return null;
+  const attempts = (await attemptsOfJob(db, job.job_id)).filter(({ service }) => service === 'parse');
+  const done = (operation: string) => attempts.some((one) => one.operation === operation && one.outcome === 'ok');
+  if (!done('parse') || done('parse_pages')) return null;
+  const parse = await parseById(db, job.parse_id);
+  const document = await documentById(db, job.document_id);
+  if (parse === undefined || document === undefined) return null;
+  const pages = retryable(parse, faultsOf(pagesOf(parse), document.pages));
+  return pages.length > 0 ? pages : null;
+}
+
+async function wasRetried(db: Db, jobId: string): Promise<boolean> {
+  return (await attemptsOfJob(db, jobId)).some(
+    ({ operation, outcome }) => operation === 'parse_pages' && outcome === 'ok',
+  );
+}
+
+/** Pages that a second request may bring. A cut page would be cut again, and the mock reads the same each time. */
+function retryable({ origin }: ParseRow, { failed, missing, empty }: PageFaults): number[] {
+  return origin === 'real' ? [...failed, ...missing, ...empty].sort((a, b) => a - b) : [];
+}
+
+function back(data: Record<string, unknown>, code: StageEvent['code'] = 'RETRY_SCHEDULED') {
+  return { kind: 'move' as const, to: 'uploaded' as const, event: { code, severity: 'warn' as const, data } };
+}
 
 /**
  * The validated text of a parse: as stored, or made again of the same pages when another job of the document has stored
@@ -43,18 +123,22 @@ export function validatedText(parse: ParseRow): { markdown: string; pageStarts: 
   return { markdown, pageStarts, sha256: sha256(markdown) };
 }
 
-/** The pages, when every page of the document is there and readable. Throws E419 naming those that are not. */
-function completePages(pages: readonly ParsedPage[], expected: number): { number: number; markdown: string }[] {
-  const readable = pages.flatMap((page) => ('markdown' in page ? [page] : []));
-  const present = new Set(readable.map((page) => page.number));
-  const missing = Array.from({ length: expected }, (_, index) => index + 1).filter((number) => !present.has(number));
-  if (missing.length > 0) {
-    const shown = missing.slice(0, 10).join(', ');
-    throw new TvdbError('E419', {
-      message: `The parse is incomplete: ${missing.length} of ${expected} pages are missing or failed`,
-      why: `pages ${shown}${missing.length > 10 ? ', …' : ''}`,
-      facts: { missing_pages: missing },
-    });
-  }
-  return readable.sort((a, b) => a.number - b.number);
+function shown({ failed, missing, empty, cut }: PageFaults): Record<string, number[]> {
+  const lists = { failed_pages: failed, missing_pages: missing, empty_pages: empty, cut_pages: cut };
+  return Object.fromEntries(
+    Object.entries(lists).flatMap(([name, pages]) => (pages.length > 0 ? [[name, pages.slice(0, 50)]] : [])),
+  );
+}
+
+/** E419, naming the pages. */
+function incomplete(faults: PageFaults, expected: number): TvdbError {
+  const part = (pages: readonly number[], what: string) =>
+    pages.length === 0 ? [] : [`${what}: ${pages.slice(0, 10).join(', ')}${pages.length > 10 ? ', …' : ''}`];
+  const { failed, missing, cut } = faults;
+  return new TvdbError('E419', {
+    message: `The parse is incomplete: ${failed.length + missing.length + cut.length} of ${expected} pages are missing, failed or cut`,
+    why: [...part(failed, 'failed'), ...part(missing, 'missing'), ...part(cut, 'cut at 64 KB')].join('; '),
+    fix: 'Run `tvdb retry <id>`, which parses again, or accept what there is with PARSE_INCOMPLETE=accept.',
+    facts: { ...shown(faults) },
+  });
 }

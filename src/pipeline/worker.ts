@@ -10,9 +10,11 @@ import { type ClaimScope, claimJob, type Outlook, outlook } from '../store/jobs/
 import { releaseJob } from '../store/jobs/park.ts';
 import type { JobRow } from '../store/schema.ts';
 import { registerWorker, removeWorker, thisProcess } from '../store/workers.ts';
+import { takeUpDeliveries } from './deliveries.ts';
+import { createEmbedBatcher } from './embed-batcher.ts';
 import { keepLeases, takeBackLeases } from './lease-keeper.ts';
-import type { PipelineDeps } from './stage.ts';
-import { type OnEvent, runStep, type StepSignals } from './step.ts';
+import type { Hands, PipelineDeps } from './stage.ts';
+import { type OnEvent, runStep } from './step.ts';
 
 export interface WorkOptions {
   scope?: ClaimScope;
@@ -26,8 +28,22 @@ export interface WorkOptions {
   onEvent: OnEvent;
   /** Told after each look at an empty queue. */
   onIdle?: (left: Outlook) => void;
-  signals: StepSignals;
+  /** The run the work is done in; what is spent is counted for it. */
+  runId?: string | null;
+  /** Told when something arrived that jobs rest for (a webhook): resolves, and the queue is looked at at once. */
+  news?: { next(): Promise<void> };
+  signals: WorkSignals;
 }
+
+export interface WorkSignals {
+  /** Ends at once. */
+  abort: AbortSignal;
+  /** Ends at the next safe place. */
+  stopping: AbortSignal;
+}
+
+/** Jobs in hand at most, those included that only wait for an answer. */
+const MOST_IN_HAND = 64;
 
 export interface WorkSummary {
   workerId: string;
@@ -54,20 +70,39 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   setMaxListeners(0, abort);
   const holds = new Map<string, AbortController>();
   const keeper = keepLeases(deps, { workerId, onEvent: options.onEvent, holds, failure });
+  const runId = options.runId ?? null;
+  const batcher = createEmbedBatcher(deps, runId, abort);
   const signals = { abort, stopping: options.signals.stopping };
   const active = new Set<Promise<void>>();
+  // Jobs that wait for an answer of a service; they use no processor, so another job may be taken up meanwhile.
+  let idle = 0;
+  const hands: Omit<Hands, 'abort'> = {
+    stopping: signals.stopping,
+    runId,
+    batcher,
+    async idle(promise) {
+      idle += 1;
+      try {
+        return await promise;
+      } finally {
+        idle -= 1;
+      }
+    },
+  };
   let claims = 0;
   try {
     for (;;) {
       if (signals.stopping.aborted || abort.aborted) break;
       const enough = claims >= (options.limit ?? Number.POSITIVE_INFINITY);
       if (enough && active.size === 0) break;
-      const job = !enough && active.size < options.concurrency ? await claim(deps, workerId, options) : null;
+      await takeUpDeliveries(deps, options.onEvent);
+      const free = active.size - idle < options.concurrency && active.size < MOST_IN_HAND;
+      const job = !enough && free ? await claim(deps, workerId, options) : null;
       if (job !== null) {
         claims += 1;
         const lost = new AbortController();
         holds.set(job.job_id, lost);
-        const own = { ...signals, abort: AbortSignal.any([abort, lost.signal]) };
+        const own = { ...hands, abort: AbortSignal.any([abort, lost.signal]) };
         const running: Promise<void> = drive(job, deps, workerId, own, options.onEvent)
           .catch((error: unknown) => failure.abort(error))
           .finally(() => {
@@ -82,10 +117,16 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
         options.onIdle?.(left);
         if (options.until === 'drain' && isDrained(left, deps, options.waitForOthers)) break;
       }
-      await pause(nextLook(left, deps), active, deps, signals);
+      // Everybody in hand waits for company in a request, and nobody is on the way who could join.
+      if (batcher.waiting > 0 && active.size === batcher.waiting && !comesSoon(left, deps, enough || !free))
+        batcher.flush();
+      await pause(nextLook(left, deps), active, deps, signals, options.news);
     }
   } finally {
+    // Asked to stop, nobody joins any more.
+    batcher.flush();
     await Promise.all(active);
+    batcher.close();
     await keeper.stop();
     await store.write((trx) => removeWorker(trx, workerId)).catch(() => {});
   }
@@ -125,21 +166,15 @@ async function claim(deps: PipelineDeps, owner: string, { scope, onEvent }: Work
 }
 
 /** Steps one job until it leaves this worker's hands. */
-async function drive(
-  job: JobRow,
-  deps: PipelineDeps,
-  owner: string,
-  signals: StepSignals,
-  onEvent: OnEvent,
-): Promise<void> {
+async function drive(job: JobRow, deps: PipelineDeps, owner: string, hands: Hands, onEvent: OnEvent): Promise<void> {
   let current = job;
   while (!isEnded(current.status)) {
-    if (signals.abort.aborted || signals.stopping.aborted) {
+    if (hands.abort.aborted || hands.stopping.aborted) {
       const held = { jobId: current.job_id, fence: current.fence, now: deps.clock.now() };
       await deps.store.write((trx) => releaseJob(trx, held));
       return;
     }
-    const { state, job: after } = await runStep(current, deps, signals, onEvent);
+    const { state, job: after } = await runStep(current, deps, hands, onEvent);
     if (state !== 'on' || after.lease_owner !== owner) return;
     current = after;
   }
@@ -148,6 +183,12 @@ async function drive(
 function isDrained(left: Outlook, { clock, settings }: PipelineDeps, waitForOthers: boolean): boolean {
   const soon = left.nextAt !== null && left.nextAt <= clock.now() + settings.DRAIN_WAIT;
   return left.ready === 0 && !soon && !(waitForOthers && left.leased > 0);
+}
+
+/** Whether a job that may need embeddings is about to be taken up: one that is ready, or due within the linger. */
+function comesSoon(left: Outlook, { clock, settings }: PipelineDeps, full: boolean): boolean {
+  if (full) return false;
+  return left.ready > 0 || (left.nextAt !== null && left.nextAt <= clock.now() + settings.EMBED_LINGER);
 }
 
 function nextLook(left: Outlook, { clock, settings }: PipelineDeps): number {
@@ -161,11 +202,12 @@ async function pause(
   ms: number,
   active: Set<Promise<void>>,
   { clock }: PipelineDeps,
-  signals: StepSignals,
+  signals: WorkSignals,
+  news: WorkOptions['news'],
 ): Promise<void> {
   const wake = new AbortController();
   const signal = AbortSignal.any([wake.signal, signals.abort, signals.stopping]);
   const sleeping = clock.sleep(ms, signal).catch(() => {});
-  await Promise.race([sleeping, ...active]);
+  await Promise.race([sleeping, ...active, ...(news === undefined ? [] : [news.next()])]);
   wake.abort();
 }

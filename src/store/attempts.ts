@@ -14,6 +14,12 @@ export interface Intent {
   units: number;
   origin: Origin;
   now: number;
+  /** The invocation that sends it. */
+  runId?: string | null;
+  /** JSON: what is asked for besides the bytes. */
+  options?: string;
+  /** What other jobs have in a request that carries chunks of several; `units` is the sum of all. */
+  shares?: readonly { jobId: string; units: number }[];
 }
 
 /** Commits the intent to send a request. As long as `sent` is empty the request provably never left. */
@@ -30,8 +36,13 @@ export async function insertIntent(trx: Trx, intent: Intent): Promise<void> {
       started_at: intent.now,
       origin: intent.origin,
       outcome: 'intent',
+      run_id: intent.runId ?? null,
+      options: intent.options ?? null,
     })
     .execute();
+  for (const { jobId, units } of intent.shares ?? []) {
+    await trx.insertInto('attempt_shares').values({ attempt_id: intent.attemptId, job_id: jobId, units }).execute();
+  }
 }
 
 /** Records that the request is about to leave. From here on only the service knows whether it arrived. */
@@ -44,7 +55,10 @@ export async function updateAttempt(
   trx: Trx,
   attemptId: string,
   set: Partial<
-    Pick<AttemptRow, 'outcome' | 'remote_id' | 'http_status' | 'upstream_request_id' | 'latency_ms' | 'error'>
+    Pick<
+      AttemptRow,
+      'outcome' | 'remote_id' | 'http_status' | 'upstream_request_id' | 'latency_ms' | 'error' | 'billed_units'
+    >
   >,
 ): Promise<void> {
   await trx.updateTable('attempts').set(set).where('attempt_id', '=', attemptId).execute();
@@ -68,9 +82,56 @@ export async function latestAttempt(
   );
 }
 
-/** Every attempt of a job, oldest first. */
+/** Every attempt a job has a part in, oldest first, with its own units. */
 export async function attemptsOfJob(db: Db, jobId: string): Promise<AttemptRow[]> {
-  return db.selectFrom('attempts').selectAll().where('job_id', '=', jobId).orderBy('started_at').execute();
+  const { rows } = await sql<AttemptRow & { own: number }>`
+    SELECT a.*, COALESCE(s.units, a.units - (SELECT COALESCE(SUM(o.units), 0) FROM attempt_shares o WHERE o.attempt_id = a.attempt_id)) AS own
+    FROM attempts a LEFT JOIN attempt_shares s ON s.attempt_id = a.attempt_id AND s.job_id = ${jobId}
+    WHERE a.job_id = ${jobId} OR s.job_id = ${jobId}
+    ORDER BY a.started_at, a.rowid`.execute(db);
+  return rows.map(({ own, ...attempt }) => ({ ...attempt, units: own }));
+}
+
+/**
+ * Embedding requests of a job whose outcome is not known, newest first, back to the last one that brought something or to
+ * the moment the user woke the job. What is `sent` belongs to a process that is gone, when the caller holds the job.
+ */
+export async function embeddingsInDoubt(db: Db, jobId: string): Promise<AttemptRow[]> {
+  const { rows } = await sql<AttemptRow>`
+    SELECT a.* FROM attempts a
+    WHERE a.service = 'embed' AND a.origin = 'real'
+      AND (a.job_id = ${jobId} OR a.attempt_id IN (SELECT attempt_id FROM attempt_shares WHERE job_id = ${jobId}))
+      AND a.started_at > COALESCE((
+        SELECT MAX(at) FROM job_events
+        WHERE job_id = ${jobId} AND code = 'RESUMED' AND json_extract(data, '$.by') = 'user'), -1)
+    ORDER BY a.rowid DESC`.execute(db);
+  const last = rows.findIndex(({ outcome }) => outcome === 'ok');
+  const since = last < 0 ? rows : rows.slice(0, last);
+  return since.filter(({ outcome }) => outcome === 'unknown' || outcome === 'sent');
+}
+
+/** Parses that a paid service works on, or may work on, or is about to be asked for; all processes together. */
+export async function parsesInFlight(db: Db): Promise<number> {
+  const { rows } = await sql<{ parses: number }>`
+    SELECT COUNT(*) AS parses FROM attempts a JOIN upload_jobs j ON j.job_id = a.job_id
+    WHERE a.service = 'parse' AND a.origin = 'real' AND a.outcome IN ('intent', 'sent', 'unknown', 'adopted')
+      AND j.status = 'parse_queued'`.execute(db);
+  return rows[0]?.parses ?? 0;
+}
+
+/** Whether a remote parse of a document failed before: its service may have kept the failure for a result. */
+export async function failedRemotely(db: Db, documentId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('attempts as a')
+    .innerJoin('upload_jobs as j', 'j.job_id', 'a.job_id')
+    .select('a.attempt_id')
+    .where('j.document_id', '=', documentId)
+    .where('a.service', '=', 'parse')
+    .where('a.origin', '=', 'real')
+    .where('a.outcome', '=', 'failed')
+    .where('a.remote_id', 'is not', null)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** Clocks of two machines differ; what was made this long before we think we asked may be ours. */

@@ -20,7 +20,14 @@ export async function putParse(
     pages: readonly ParsedPage[];
   },
 ): Promise<void> {
-  const fresh = { ...row, pages: JSON.stringify(row.pages), markdown: null, page_starts: null, markdown_sha256: null };
+  const fresh = {
+    ...row,
+    pages: JSON.stringify(row.pages),
+    markdown: null,
+    page_starts: null,
+    markdown_sha256: null,
+    incomplete_pages: null,
+  };
   await trx
     .insertInto('parses')
     .values(fresh)
@@ -43,6 +50,15 @@ export async function setMarkdown(
       page_starts: JSON.stringify(validated.pageStarts),
       markdown_sha256: validated.sha256,
     })
+    .where('parse_id', '=', parseId)
+    .execute();
+}
+
+/** Notes which pages were accepted although they lack something; an empty list clears the note. */
+export async function setIncomplete(trx: Trx, parseId: string, pages: readonly number[]): Promise<void> {
+  await trx
+    .updateTable('parses')
+    .set({ incomplete_pages: pages.length > 0 ? JSON.stringify(pages) : null })
     .where('parse_id', '=', parseId)
     .execute();
 }

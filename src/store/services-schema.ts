@@ -27,9 +27,13 @@ export interface BreakersTable {
   service: ServiceName;
   state: 'closed' | 'open' | 'half_open';
   failures: Generated<number>;
+  paid_failures: Generated<number>;
+  refusals: Generated<number>;
   pauses: Generated<number>;
   /** Label of the error that opened it. */
   reason: string | null;
+  /** Of the key the account was refused with. */
+  fingerprint: string | null;
   opened_at: number | null;
   retry_at: number | null;
   probe_owner: string | null;
@@ -43,6 +47,9 @@ export interface RateBucketsTable {
   tokens: number;
   capacity: number;
   per_ms: number;
+  configured: number;
+  queued: Generated<number>;
+  queued_until: Generated<number>;
   blocked_until: Generated<number>;
   updated_at: number;
 }

@@ -14,6 +14,14 @@ export interface ParseHarness {
   unreadable: ParseRequest;
   /** How long one poll may wait for news, in ms of the clock of the service. */
   waitMs: number;
+  /** What passes between two looks at a service that works elsewhere; default nothing. */
+  pause?(): Promise<void>;
+  /** Makes ids of attempts unlike those of earlier runs, where the service remembers them. */
+  run?: string;
+  /** An id that could be one of the service but is not. */
+  unknownId?: string;
+  /** Where a search has to look; default at any time. */
+  window?: { from: number; to: number };
   dispose(): Promise<void>;
 }
 
@@ -32,7 +40,11 @@ export function parseContract(name: string, make: () => Promise<ParseHarness>): 
     let count = 0;
     const attempt = (): ParseAttempt => {
       count += 1;
-      return { attemptId: `attempt-${count}`, jobId: `job-${count}`, correlationId: `correlation-${count}` };
+      return {
+        attemptId: `attempt-${harness.run ?? ''}${count}`,
+        jobId: `job-${count}`,
+        correlationId: `correlation-${count}`,
+      };
     };
 
     /** Polls until the parse has ended; 200 polls are far more than any honest service needs. */
@@ -40,6 +52,7 @@ export function parseContract(name: string, make: () => Promise<ParseHarness>): 
       for (let polls = 0; polls < 200; polls += 1) {
         const news = await harness.service.poll(remoteId, harness.waitMs, never);
         if (news.state !== 'pending' && news.state !== 'running') return news;
+        await harness.pause?.();
       }
       throw new Error(`${remoteId} did not end within 200 polls`);
     }
@@ -75,32 +88,33 @@ export function parseContract(name: string, make: () => Promise<ParseHarness>): 
     });
 
     it('says gone to an id it does not know', async () => {
-      expect(await harness.service.poll('never-submitted', 0, never)).toEqual({ state: 'gone' });
-      await expect(harness.service.fetchResult('never-submitted', never)).rejects.toBeInstanceOf(TvdbError);
+      const { service, unknownId = 'never-submitted' } = harness;
+      expect(await service.poll(unknownId, 0, never)).toEqual({ state: 'gone' });
+      await expect(service.fetchResult(unknownId, never)).rejects.toBeInstanceOf(TvdbError);
     });
 
     it('finds what was started for an attempt, and nothing for others', async () => {
-      const { service, document } = harness;
+      const { service, document, window = ANY_TIME } = harness;
       const mine = attempt();
       const { remoteId } = await service.submit(document, mine, never);
-      expect(await service.findByAttempt(mine.attemptId, ANY_TIME, never)).toEqual([remoteId]);
-      expect(await service.findByAttempt('another', ANY_TIME, never)).toEqual([]);
+      expect(await service.findByAttempt(mine.attemptId, window, never)).toEqual([remoteId]);
+      expect(await service.findByAttempt('another', window, never)).toEqual([]);
     });
 
     it('stops what is cancelled, and cancels unknown ids without complaint', async () => {
-      const { service, document } = harness;
+      const { service, document, unknownId = 'never-submitted' } = harness;
       const { remoteId } = await service.submit(document, attempt(), never);
       await service.cancel(remoteId, never);
       expect((await ended(remoteId)).state).not.toBe('running');
       await service.cancel(remoteId, never);
-      await service.cancel('never-submitted', never);
+      await service.cancel(unknownId, never);
     });
 
     it('does nothing for a caller who has gone', async () => {
       const gone = AbortSignal.abort(new Error('interrupted'));
       const mine = attempt();
       await expect(harness.service.submit(harness.document, mine, gone)).rejects.toThrow('interrupted');
-      expect(await harness.service.findByAttempt(mine.attemptId, ANY_TIME, never)).toEqual([]);
+      expect(await harness.service.findByAttempt(mine.attemptId, harness.window ?? ANY_TIME, never)).toEqual([]);
       await expect(harness.service.poll('any', 0, gone)).rejects.toThrow('interrupted');
     });
 

@@ -7,7 +7,7 @@ import type { SkipReason } from '../../src/cli/input-walk.ts';
 import type { StopCause } from '../../src/cli/interrupt.ts';
 import type { StatusWord } from '../../src/cli/ui/text.ts';
 import { isEnded, isFailed, JOB_STATUSES, PARK_REASONS, STEPS } from '../../src/domain/job-state.ts';
-import { type Origin, type RouteReason, SERVICE_MODES, SERVICES } from '../../src/domain/service-mode.ts';
+import { type Origin, ROUTE_REASONS, SERVICE_MODES, SERVICES } from '../../src/domain/service-mode.ts';
 import { CHECK_GROUPS, CHECK_IDS } from '../../src/pipeline/checks/catalogue.ts';
 import type { RetryOutcome } from '../../src/pipeline/retry.ts';
 import type { DriveSummary } from '../../src/pipeline/run.ts';
@@ -45,14 +45,7 @@ describe('docs/JSON_OUTPUT.md', () => {
       service: SERVICES,
       'service mode': SERVICE_MODES,
       origin: members<Origin>({ mock: true, real: true }),
-      'route reason': members<RouteReason>({
-        mode_mock: true,
-        mode_real: true,
-        override: true,
-        ok: true,
-        key_missing: true,
-        not_built: true,
-      }),
+      'route reason': ROUTE_REASONS,
       'retry outcome': members<RetryOutcome['state']>({
         retried: true,
         woken: true,

@@ -1,9 +1,14 @@
 /** Rows that only a paid service, another machine or a crash would make. */
 import { systemIds } from '../../src/base/ids.ts';
+import { CLOSED } from '../../src/domain/breaker.ts';
+import { fullBucket } from '../../src/domain/token-bucket.ts';
 import { encodeVector, vectorSha } from '../../src/domain/vector.ts';
 import { addVectors } from '../../src/search/vector-index.ts';
 import { insertIntent, markSent } from '../../src/store/attempts.ts';
+import { saveBreaker } from '../../src/store/breakers.ts';
+import { saveBucket } from '../../src/store/rate-buckets.ts';
 import { startRun } from '../../src/store/runs.ts';
+import { addHealthSample } from '../../src/store/service-health.ts';
 import { registerWorker, removeWorker, thisProcess } from '../../src/store/workers.ts';
 import { storeAt } from '../cli/seeded-home.ts';
 import { addJob } from '../setup/jobs.ts';
@@ -67,5 +72,27 @@ export async function limited(home: string, jobId: string): Promise<void> {
       .set({ park_reason: 'rate_limit', run_after: null })
       .where('job_id', '=', jobId)
       .execute(),
+  );
+}
+
+/** Both services in trouble: one tried again just now, one blocked, requests that failed with an answer and without. */
+export async function pausedServices(home: string): Promise<void> {
+  const now = Date.now();
+  const until = now + 60_000;
+  const sample = { origin: 'real', at: now, http_status: 200, code: null, ok: 1, latency_ms: 80 } as const;
+  const failed = { ...sample, ok: 0, code: 'TVDB-E303' };
+  await storeAt(home, (store) =>
+    store.write(async (trx) => {
+      const open = { ...CLOSED, openedAt: now, retryAt: now, reason: 'E303' } as const;
+      await saveBreaker(trx, 'openai', { ...open, state: 'half_open', probeOwner: 'w1', probeUntil: until }, now);
+      await saveBreaker(trx, 'llamaparse', { ...open, state: 'open' }, now);
+      for (const kind of ['requests', 'tokens'] as const) {
+        const bucket = { ...fullBucket(20, 1, now), blockedUntil: until };
+        await saveBucket(trx, 'openai', kind, { bucket, configured: kind === 'requests' ? 3_000 : 1_000_000 });
+      }
+      await addHealthSample(trx, { ...sample, service: 'openai', operation: 'embeddings.create' });
+      await addHealthSample(trx, { ...failed, service: 'openai', operation: 'models.list', http_status: null });
+      await addHealthSample(trx, { ...failed, service: 'llamaparse', operation: 'parse.get', http_status: 503 });
+    }),
   );
 }

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunOptions } from '../setup/run-tvdb.ts';
 import { type Place, placeNamed, type Situation } from './json-place.ts';
-import { limited, moreJobs, otherSpace, paidRequest, worker } from './json-rows.ts';
+import { limited, moreJobs, otherSpace, paidRequest, pausedServices, worker } from './json-rows.ts';
 
 const LETTER = 'documents/letter.pdf';
 const UNICODE = 'documents/unicode.pdf';
@@ -45,6 +45,7 @@ const ANSWERED = [
   'status',
   'costs',
   'costs --daily',
+  'health',
   'search hello',
   'export -o all.ndjson',
   'mode',
@@ -73,6 +74,7 @@ const REFUSED = [
   'export',
   'export -o x.ndjson --space nowhere',
   'costs --since nonsense',
+  'health nonsense',
   'mode hybird',
   'mode real',
   'config list --nonsense',
@@ -93,6 +95,7 @@ const BROKEN = [
   'trace ffff',
   'search a',
   'costs',
+  'health',
   'mode',
   'delete ffff',
 ];
@@ -211,6 +214,9 @@ async function settings({ json, home, cwd }: Place): Promise<void> {
   await json(['config', 'list'], { env: { SERVICE_MODE: 'mock', ...key } });
   await json(['config', 'list', '--set']);
   await json(['config', 'list'], { env: { SERVICE_MODE: 'reel', MAX_PAGES: 'many' } });
+  await pausedServices(home);
+  await json(['health', '--check']);
+  await json(['health', '--reset'], { env: { SERVICE_MODE: 'real' } });
   await json(['version']);
   await json(['doctor', '--offline']);
   await json(['doctor', 'env-files', 'home', '--fix', '--offline']);

@@ -34,7 +34,8 @@ export function memoryParser(changes: Partial<ParseService> = {}): ParseService 
     parserVersion: '1',
     runsHere: true,
     submits,
-    async submit({ pages }, { attemptId }) {
+    async submit({ pages }, { attemptId, leaving }) {
+      await leaving?.();
       submits.push(attemptId);
       known.set(`remote-${attemptId}`, pages);
       return { remoteId: `remote-${attemptId}` };
@@ -65,7 +66,8 @@ export function memoryEmbedder(changes: Partial<EmbedService> = {}): EmbedServic
   return {
     origin: 'mock',
     space: { name: SPACE, model: 'test', version: '1', dimensions: DIMENSIONS },
-    async embed(texts) {
+    async embed(texts, { leaving }) {
+      await leaving?.();
       const vectors = texts.map((text) =>
         unit(Float32Array.from(Buffer.from(sha256(text), 'hex').subarray(0, DIMENSIONS), (byte) => byte + 1)),
       );

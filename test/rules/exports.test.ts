@@ -24,10 +24,8 @@ const ALLOWED: Record<string, readonly string[]> = {
     'runCuts',
     'spaceFinding',
     'spaceId',
-    'uuidV5',
   ],
   'is a limit that tests go up to': ['MOCK_SPACE', 'NAME_LENGTH', 'SETTLE_MS'],
-  'signs the links of the dashboard, which is in the next version': ['signUrl', 'signingKey', 'verifySignedUrl'],
 };
 
 const sources = filesBelow('src', /\.ts$/);

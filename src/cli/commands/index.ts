@@ -7,11 +7,14 @@ import { costsCommand } from './costs.ts';
 import { deleteCommand } from './delete.ts';
 import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
+import { healthCommand } from './health.ts';
 import { help } from './help.ts';
 import { modeCommand } from './mode.ts';
 import { retryCommand } from './retry.ts';
 import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
+import { serveCommand } from './serve.ts';
+import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { uploadCommand } from './upload.ts';
@@ -20,6 +23,7 @@ import { versionCommand } from './version.ts';
 export const COMMANDS: readonly CommandDefinition[] = [
   uploadCommand,
   runCommand,
+  serveCommand,
   retryCommand,
   cancelCommand,
   statusCommand,
@@ -27,11 +31,13 @@ export const COMMANDS: readonly CommandDefinition[] = [
   searchCommand,
   exportCommand,
   costsCommand,
+  healthCommand,
   modeCommand,
   configGroup,
   configListCommand,
   deleteCommand,
   doctorCommand,
+  simulateCommand,
   help,
   completion,
   complete,

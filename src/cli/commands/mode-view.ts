@@ -1,10 +1,10 @@
 /** `mode` on a screen, in a pipe and as JSON. */
 import { type Source, sourceText } from '../../config/load.ts';
-import type { Route, RouteReason, ServiceMode, ServiceName } from '../../domain/service-mode.ts';
-import { KEY_VARIABLES } from '../../services/router.ts';
+import type { Route, ServiceMode, ServiceName } from '../../domain/service-mode.ts';
 import type { CommandResult } from '../command.ts';
 import { dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Warning } from '../ui/ui.ts';
+import { routeReason } from './route-text.ts';
 import { secretText, sourceName, sourcePhrase } from './setting-source.ts';
 
 export interface ServiceRoute {
@@ -109,17 +109,5 @@ function effect({ use, fallback }: Route): Text {
 }
 
 function why({ name, key, route }: ServiceRoute): string {
-  const keyText = key === undefined ? '' : `, key ${secretText(key)}`;
-  const reasons: Record<RouteReason, string> = {
-    mode_mock: 'mode mock: free and offline',
-    mode_real: `mode real${keyText}`,
-    override: 'asked for by a flag',
-    ok: `the real service can be used${keyText}`,
-    key_missing: `${KEY_VARIABLES[name]} is not set`,
-    not_built: `the real service is not built into this version${keyText}`,
-  };
-  // The router embeds a mock parse in the mock space, whatever the key would allow.
-  if (route.fallback && route.why !== 'key_missing')
-    return 'the parse is a mock, and real vectors of it would be paid for nothing';
-  return reasons[route.why];
+  return routeReason(route, name, key === undefined ? '' : secretText(key));
 }

@@ -73,17 +73,15 @@ export async function takeUpJobs(
   return ended.answer;
 }
 
-async function work(
-  world: World,
-  { ui, clock, interrupt }: CommandContext,
-  runId: string,
-  taken: readonly RetryLine[],
-): Promise<void> {
-  const [{ drive }, { followJobs }, { jobsOfRun }] = await Promise.all([
+async function work(world: World, ctx: CommandContext, runId: string, taken: readonly RetryLine[]): Promise<void> {
+  const { ui, clock, interrupt } = ctx;
+  const [{ drive }, { followJobs }, { jobsOfRun }, { listenForResults }] = await Promise.all([
     import('../../pipeline/run.ts'),
     import('./job-progress.ts'),
     import('../../store/runs.ts'),
+    import('./listening.ts'),
   ]);
+  await listenForResults(world, ctx);
   ui.resumeWith(commandLine(['run', '--only-run', shortId(runId)]));
   const view = await ui.startProgress();
   const names = new Map(taken.map(({ job, filename }) => [job.job_id, filename]));
@@ -102,6 +100,8 @@ async function work(
   try {
     await drive(world.pipeline, {
       scope: { runId },
+      runId,
+      news: world.news,
       concurrency: world.concurrency,
       until: 'drain',
       waitForOthers: true,

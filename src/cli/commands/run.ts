@@ -1,6 +1,7 @@
 /** `tvdb run`: works on the queue until it is drained, or for as long as it is asked to. */
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
+import { RESULTS_OPTION } from './listening.ts';
 import type { RunAnswer } from './run-answer.ts';
 
 export const runCommand = defineCommand({
@@ -29,6 +30,7 @@ export const runCommand = defineCommand({
       summary: 'only jobs of this mode: mock, real or hybrid',
       common: true,
     },
+    RESULTS_OPTION,
     { name: 'only-run', value: 'id', placeholder: 'run', summary: 'only the jobs of one upload' },
     {
       name: 'concurrency',

@@ -5,7 +5,7 @@ import type { FoundChunks } from '../../pipeline/search-documents.ts';
 import { commandLine } from '../command-line.ts';
 import { plural } from '../ui/format.ts';
 import type { Warning } from '../ui/ui.ts';
-import { fallbackReason } from './upload-view.ts';
+import { routeReason } from './route-text.ts';
 
 /** What narrows a search. */
 export interface Filters {
@@ -17,7 +17,7 @@ export interface Filters {
 /** That a mock stands in for the service that was asked for: its space is another one. */
 export function fallbackWarnings(route: Route, space: string): Warning[] {
   if (!route.fallback) return [];
-  const message = `openai falls back to MOCK: ${fallbackReason(route, 'openai')}; searched is ${space}, where only mock vectors are`;
+  const message = `openai falls back to MOCK: ${routeReason(route, 'openai')}; searched is ${space}, where only mock vectors are`;
   return [{ code: 'TVDB-W302', message }];
 }
 

@@ -1,8 +1,6 @@
 /** Gathers what `status` answers: services, queue, jobs. Reads the store only; starts nothing and asks no service. */
 import { iso } from '../../base/clock.ts';
 import { isFailed, type JobStatus, STEPS, type Step, stepOf } from '../../domain/job-state.ts';
-import type { Route } from '../../domain/service-mode.ts';
-import { KEY_VARIABLES } from '../../services/router.ts';
 import { jobsWithRealRequests } from '../../store/attempt-totals.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
 import {
@@ -18,6 +16,8 @@ import type { World } from '../../world.ts';
 import { age, plural } from '../ui/format.ts';
 import type { StatusWord } from '../ui/text.ts';
 import { type JobSurroundings, jobJson } from './job-view.ts';
+import { routeReason } from './route-text.ts';
+import { serviceWishes } from './service-wishes.ts';
 
 export interface ServiceLine {
   readonly name: 'store' | 'worker' | 'llamaparse' | 'openai';
@@ -92,7 +92,7 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
     services: [
       await storeLine(world),
       workerLine(queue, lastBeat === undefined ? null : Math.max(0, at - lastBeat)),
-      ...routeLines(world),
+      ...(await routeLines(world)),
     ],
     queue,
     jobs,
@@ -159,10 +159,12 @@ function workerLine({ liveWorkers, active, waiting }: QueueState, sinceBeat: num
     : { ...base, word: 'skip', state: 'none running', detail: 'nothing to do' };
 }
 
-function routeLines({ router, config }: World): ServiceLine[] {
-  const { mode, services } = router.decide(config.settings.SERVICE_MODE);
+async function routeLines({ router, config }: World): Promise<ServiceLine[]> {
+  const wishes = serviceWishes([], config.settings);
+  const { services, mode: general } = await router.decideNow(config.settings.SERVICE_MODE, wishes);
   return (['llamaparse', 'openai'] as const).map((name) => {
     const route = services[name];
+    const mode = wishes[name] ?? general;
     return {
       name,
       title: name === 'openai' ? 'OpenAI' : 'LlamaParse',
@@ -173,24 +175,17 @@ function routeLines({ router, config }: World): ServiceLine[] {
           : route.use === mode
             ? mode
             : `${mode} -> ${route.use.toUpperCase()}${route.fallback ? ' (fallback)' : ''}`,
-      detail: routeText(route, KEY_VARIABLES[name]),
+      detail: routeReason(route, name),
       json: {
         mode_configured: mode,
         mode_effective: route.use,
         reason: route.why,
         fallback: route.fallback,
         since: null,
-        retry_at: null,
+        retry_at: iso(route.retryAt ?? null),
       },
     };
   });
-}
-
-function routeText({ use, why }: Route, key: string): string {
-  if (why === 'key_missing') return `${key} is not set`;
-  if (why === 'not_built') return 'the real service is not built into this version';
-  if (use === 'mock') return 'offline and free';
-  return why === 'override' ? 'as you asked for this service' : 'key is set';
 }
 
 /** `data` of `tvdb.status/v1`. */

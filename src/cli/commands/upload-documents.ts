@@ -18,6 +18,7 @@ export interface AcceptRequest {
   readonly priority: number;
   readonly force: boolean;
   readonly keepOld: boolean;
+  readonly noCache: boolean;
 }
 
 /** Events of the acceptance, told again to whoever shows them later. */

@@ -2,14 +2,15 @@
 import { basename } from 'node:path';
 import type { TvdbError } from '../../base/errors.ts';
 import { resumeRun } from '../../pipeline/resume.ts';
+import { decisionOf } from '../../pipeline/route.ts';
 import { drive, withRun } from '../../pipeline/run.ts';
-import { decisionOf } from '../../pipeline/submit-parse.ts';
 import { documentById } from '../../store/documents.ts';
 import { jobsOfRun } from '../../store/runs.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
 import { followJobs } from './job-progress.ts';
+import { listenForResults } from './listening.ts';
 import { type PendingResult, type Told, withOutcomes } from './upload-documents.ts';
 import { documentStatus, type ExitRules, resumeCommand, type UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, type Uploaded } from './upload-stop.ts';
@@ -64,8 +65,11 @@ export async function driveUpload(
           looking = undefined;
         });
     };
+    await listenForResults(world, ctx);
     await drive(pipeline, {
       scope: { runId },
+      runId,
+      news: world.news,
       concurrency: world.concurrency,
       until: 'drain',
       waitForOthers: true,

@@ -1,11 +1,12 @@
 /** `upload` on a screen and in a pipe: the plan before, the outcome after. */
 import { shortId } from '../../base/ids.ts';
-import type { Route } from '../../domain/service-mode.ts';
-import { KEY_VARIABLES, type RouterDecision } from '../../services/router.ts';
+import type { Route, ServiceName } from '../../domain/service-mode.ts';
+import type { RouterDecision } from '../../services/router.ts';
 import { bytes, count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui, Warning } from '../ui/ui.ts';
 import { parkText } from './job-view.ts';
+import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
 import { documentCost, estimate, workedMs } from './upload-json.ts';
 import {
@@ -41,14 +42,9 @@ export function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'ti
   page.line('  embed   ', routeText(services.openai, 'openai'), `   est ${usd(nano)}`);
 }
 
-function routeText(route: Route, service: keyof typeof KEY_VARIABLES): Text {
+function routeText(route: Route, service: ServiceName): Text {
   if (!route.fallback) return (route.use ?? 'none').padEnd(6);
-  return warn(`${(route.use ?? 'none').toUpperCase()} (fallback: ${fallbackReason(route, service)})`);
-}
-
-/** Why a stand-in is used. */
-export function fallbackReason(route: Route, service: keyof typeof KEY_VARIABLES): string {
-  return route.why === 'key_missing' ? `${KEY_VARIABLES[service]} is not set` : 'the parse is a mock';
+  return warn(`${(route.use ?? 'none').toUpperCase()} (fallback: ${routeReason(route, service)})`);
 }
 
 /** Documents listed one by one; finished ones beyond this are counted. */
@@ -119,7 +115,7 @@ function fallbackLines(page: Page, { outcome }: DocumentResult): void {
     if (!route.fallback) continue;
     page.line(
       warn('  warn    '),
-      `${step} used MOCK for ${number === null ? 'everything' : plural(number, noun)}: ${fallbackReason(route, service)}`,
+      `${step} used MOCK for ${number === null ? 'everything' : plural(number, noun)}: ${routeReason(route, service)}`,
     );
   }
   if (services.openai.fallback) page.line(warn('  warn    '), 'these vectors are not comparable with real ones');

@@ -11,6 +11,8 @@ import type { StandardInput } from '../input-list.ts';
 import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
 import type { ProgressView } from '../ui/ui.ts';
+import { routeReason } from './route-text.ts';
+import { serviceWishes } from './service-wishes.ts';
 import {
   type Acceptance,
   type AcceptRequest,
@@ -23,7 +25,7 @@ import { type DriveRequest, driveUpload } from './upload-drive.ts';
 import { estimate } from './upload-json.ts';
 import { fallbackRefused, type UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, stopCauseOf, stoppedBefore, type Uploaded } from './upload-stop.ts';
-import { fallbackReason, planNote } from './upload-view.ts';
+import { planNote } from './upload-view.ts';
 
 export interface UploadRequest extends DriveRequest, AcceptRequest {
   readonly paths: readonly string[];
@@ -32,6 +34,8 @@ export interface UploadRequest extends DriveRequest, AcceptRequest {
   readonly recursive: boolean;
   readonly dryRun: boolean;
   readonly onFallback: 'warn' | 'fail';
+  /** `--service`, as given. */
+  readonly services: readonly { readonly key: string; readonly value: string }[];
 }
 
 /** Documents read and checked at a time: reading is fast, and each is looked at by a process of its own. */
@@ -42,7 +46,7 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   const started = ctx.clock.monotonic();
   const world = await ctx.openWorld();
   const { SERVICE_MODE: mode } = ctx.config.settings;
-  const decision = world.router.decide(mode);
+  const decision = await world.router.decideNow(mode, serviceWishes(request.services, ctx.config.settings));
   world.router.refuseUnusable(decision);
   warnOfFallback(decision, request, ctx);
   const inputs = await lookFor(request, ctx);
@@ -135,7 +139,7 @@ function warnOfFallback(decision: RouterDecision, { onFallback }: UploadRequest,
   if (onFallback === 'fail') throw fallbackRefused(decision);
   for (const service of fallen) {
     const route = decision.services[service];
-    const message = `${service} falls back to MOCK: ${fallbackReason(route, service)}`;
+    const message = `${service} falls back to MOCK: ${routeReason(route, service)}`;
     ui.event('fallback', { service, to: route.use, reason: route.why });
     ui.warn({ code: 'TVDB-W302', message });
   }

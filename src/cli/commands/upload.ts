@@ -1,8 +1,11 @@
 /** `tvdb upload`: takes documents through the whole pipeline until they can be searched. */
 import { TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
+import { PARSE_TIERS } from '../../domain/parse-options.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
+import { RESULTS_OPTION } from './listening.ts';
+import { SERVICE_OPTION } from './service-wishes.ts';
 import type { UploadAnswer } from './upload-result.ts';
 import type { Uploaded } from './upload-stop.ts';
 
@@ -30,6 +33,15 @@ export const uploadCommand = defineCommand({
       setting: 'SERVICE_MODE',
       common: true,
     },
+    SERVICE_OPTION,
+    {
+      name: 'tier',
+      value: PARSE_TIERS,
+      placeholder: 'tier',
+      summary: 'how thoroughly LlamaParse reads, and for how much: fast, cost_effective, agentic, agentic_plus',
+      setting: 'LLAMAPARSE_TIER',
+    },
+    RESULTS_OPTION,
     { name: 'recursive', summary: 'take the PDFs below the directories named', common: true },
     {
       name: 'dry-run',
@@ -38,6 +50,7 @@ export const uploadCommand = defineCommand({
       common: true,
     },
     { name: 'force', summary: 'process again what is complete already', common: true },
+    { name: 'no-cache', summary: 'parse and embed again what was paid for before, and pay for it again' },
     {
       name: 'resume',
       value: 'id',
@@ -45,6 +58,9 @@ export const uploadCommand = defineCommand({
       summary: 'retry what failed in an earlier run and finish what it left',
       excludes: [
         'mode',
+        'service',
+        'tier',
+        'no-cache',
         'recursive',
         'files-from',
         'filename',
@@ -105,6 +121,7 @@ export const uploadCommand = defineCommand({
     ['tvdb upload --recursive docs/', 'every PDF below a directory'],
     ["tvdb upload 'docs/**/*.pdf' --json", 'a pattern, answered as JSON'],
     ['cat report.pdf | tvdb upload - --filename report.pdf', 'from standard input'],
+    ['tvdb upload report.pdf -m hybrid', 'the real services, or the mock where one cannot be used'],
     ['tvdb upload --resume 3fa85f64', 'what an earlier run left'],
   ],
   needs: 'world',
@@ -113,6 +130,7 @@ export const uploadCommand = defineCommand({
     [1, 'every document was refused or failed'],
     2,
     4,
+    [5, 'the account at a service has no credit left'],
     6,
     7,
     [8, '--timeout was reached, or documents rest until later'],
@@ -147,6 +165,8 @@ export const uploadCommand = defineCommand({
         priority: options.priority ?? 0,
         force: options.force,
         keepOld: options.keepOld,
+        noCache: !options.cache,
+        services: options.service,
       },
       ctx,
     );

@@ -35,8 +35,9 @@ export function createMockEmbed({ clock, random, latencyMs, failureRate }: MockE
   return {
     origin: 'mock',
     space: MOCK_SPACE,
-    async embed(texts, _attempt, signal) {
+    async embed(texts, attempt, signal) {
       signal.throwIfAborted();
+      await attempt.leaving?.();
       if (latencyMs > 0) await clock.sleep(latencyMs, signal);
       if (random() < failureRate) {
         throw new TvdbError('E306', {

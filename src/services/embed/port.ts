@@ -15,6 +15,13 @@ export interface EmbedAttempt {
   attemptId: string;
   jobId: string;
   correlationId: string;
+  /** Tokens of all texts together, where they were counted before. */
+  tokens?: number;
+  /**
+   * Called once or more, after every wait for a turn and right before the request leaves: commits that it is about to.
+   * When it throws, nothing may be sent.
+   */
+  leaving?: () => Promise<void>;
 }
 
 export interface EmbedResult {
@@ -32,7 +39,9 @@ export interface EmbedService {
   readonly space: EmbeddingSpace;
   /**
    * Embeds a batch; one outbound request. Throws a `TvdbError` when there is no usable answer: E307 when the request may
-   * have arrived and been billed, E309 with `facts.too_large: true` when the batch must be halved.
+   * have arrived and been billed, E308 with `facts.tokens_billed` when it was billed for vectors that cannot be used, E309
+   * with `facts.too_large: true` when the batch must be halved. Rejects with the reason of `signal` when that aborts
+   * before anything billable left, afterwards with an E307 whose cause is the reason.
    */
   embed(texts: readonly string[], attempt: EmbedAttempt, signal: AbortSignal): Promise<EmbedResult>;
   health(signal: AbortSignal): Promise<ServiceHealth>;

@@ -7,7 +7,8 @@ import { asTvdbError, TvdbError } from '../../base/errors.ts';
 import type { Random } from '../../base/ids.ts';
 import type { ParsedPage } from '../../domain/parsed-page.ts';
 import type { PdfExtractor } from '../pdf/pool.ts';
-import type { ParseAttempt, ParsePoll, ParseRequest, ParseService } from './port.ts';
+import { createMockWebhooks } from './mock-webhook.ts';
+import type { ParseAttempt, ParsePoll, ParseRequest, ParseService, WebhookTarget } from './port.ts';
 
 export interface MockParseOptions {
   pool: PdfExtractor;
@@ -18,6 +19,10 @@ export interface MockParseOptions {
   perPageLatencyMs: number;
   /** Share of submissions that are refused with E306, 0 to 1. */
   failureRate: number;
+  /** Behave like a service elsewhere: nobody waits for a parse, its job is parked and looked at again. */
+  remote?: boolean;
+  /** Where the end of a parse is announced; asked each time. */
+  webhook?: () => WebhookTarget | null;
 }
 
 /** The version of the reader and of what is made of its output; a change of either makes other parses. */
@@ -40,7 +45,8 @@ interface Job {
 
 /** A mock parser. Its jobs live in this process: another one, or the next, does not know them (`gone`). */
 export function createMockParse(options: MockParseOptions): ParseService & { close(): Promise<void> } {
-  const { pool, clock, random, latencyMs, perPageLatencyMs, failureRate } = options;
+  const { pool, clock, random, latencyMs, perPageLatencyMs, failureRate, remote = false } = options;
+  const webhooks = createMockWebhooks(options.webhook ?? (() => null), clock);
   const jobs = new Map<string, Job>();
 
   async function work({ path, pages }: ParseRequest, signal: AbortSignal): Promise<Outcome> {
@@ -66,12 +72,13 @@ export function createMockParse(options: MockParseOptions): ParseService & { clo
     drop(ENDED_KEPT, (job) => job.outcome.state === 'failed');
   }
 
-  function start(request: ParseRequest, { attemptId }: ParseAttempt): Job {
+  function start(remoteId: string, request: ParseRequest, { attemptId }: ParseAttempt): Job {
     const stop = new AbortController();
     const job: Job = { attemptId, outcome: { state: 'running' }, fetched: false, stop, ended: Promise.resolve() };
     job.ended = work(request, stop.signal).then((outcome) => {
       job.outcome = outcome;
       forget();
+      if (!stop.signal.aborted) webhooks.announce(remoteId, outcome.state === 'done' ? 'parse.success' : 'parse.error');
     });
     return job;
   }
@@ -80,7 +87,7 @@ export function createMockParse(options: MockParseOptions): ParseService & { clo
     signal.throwIfAborted();
     const job = jobs.get(remoteId);
     if (job === undefined) return { state: 'gone' };
-    if (job.outcome.state === 'running' && waitMs > 0) {
+    if (job.outcome.state === 'running' && waitMs > 0 && !remote) {
       const waited = new AbortController();
       const either = AbortSignal.any([signal, waited.signal]);
       // The sleep ends by abort when the job is quicker; then its rejection means nothing.
@@ -97,13 +104,14 @@ export function createMockParse(options: MockParseOptions): ParseService & { clo
     origin: 'mock',
     parserName: 'mock-liteparse',
     parserVersion: PARSER_VERSION,
-    runsHere: true,
+    runsHere: !remote,
     async submit(request, attempt, signal) {
       signal.throwIfAborted();
       const remoteId = `mock-${attempt.attemptId}`;
       if (jobs.has(remoteId)) return { remoteId };
+      await attempt.leaving?.();
       if (random() < failureRate) throw simulated();
-      jobs.set(remoteId, start(request, attempt));
+      jobs.set(remoteId, start(remoteId, request, attempt));
       return { remoteId };
     },
     poll,
@@ -135,6 +143,7 @@ export function createMockParse(options: MockParseOptions): ParseService & { clo
       jobs.clear();
       for (const { stop } of all) stop.abort();
       await Promise.all(all.map(({ ended }) => ended));
+      await webhooks.close();
     },
   };
 }

@@ -30,6 +30,11 @@ export interface ParseAttempt {
   attemptId: string;
   jobId: string;
   correlationId: string;
+  /**
+   * Called once or more, after every wait for a turn and right before the request leaves: commits that it is about to.
+   * When it throws, nothing may be sent.
+   */
+  leaving?: () => Promise<void>;
 }
 
 /** What is known of an accepted request besides its id. */
@@ -77,8 +82,11 @@ export interface ParseService {
   submit(request: ParseRequest, attempt: ParseAttempt, signal: AbortSignal): Promise<ParseReceipt>;
   /** Asks how a parse stands. May wait up to `waitMs` for news where waiting is free; a remote client answers at once. */
   poll(remoteId: string, waitMs: number, signal: AbortSignal): Promise<ParsePoll>;
-  /** The result of a parse that is `done`. Fetched once. */
-  fetchResult(remoteId: string, signal: AbortSignal): Promise<ParseResult>;
+  /**
+   * The result of a parse that is `done`. Fetched once. `asked` are the pages it must have (1-based): one the service left
+   * out comes with the error `missing`. Without it a remote client can only see gaps, not pages that are short at the end.
+   */
+  fetchResult(remoteId: string, signal: AbortSignal, asked?: readonly number[]): Promise<ParseResult>;
   /**
    * Remote ids that were started for an attempt, oldest first; empty when there are none. Looks at what was made in
    * `window` (wall clock, milliseconds).

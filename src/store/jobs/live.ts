@@ -1,5 +1,6 @@
 /** The job that does some work right now, if there is one; the unique index `one_live_job` allows no second. */
 import { ACTIVE_STATUSES } from '../../domain/job-state.ts';
+import type { ServiceMode } from '../../domain/service-mode.ts';
 import type { Db, Trx } from '../open.ts';
 import type { JobRow } from '../schema.ts';
 
@@ -42,5 +43,18 @@ export async function setLastError(
     .set({ last_error: lastError, updated_at: now })
     .where('job_id', '=', job.job_id)
     .where('status', '=', job.status)
+    .execute();
+}
+
+/** Sets the mode of a job and what was decided for it, whoever has it in hand: the next write of its decision notices. */
+export async function setDecision(
+  trx: Trx,
+  jobId: string,
+  { mode, decision, now }: { mode: ServiceMode; decision: string; now: number },
+): Promise<void> {
+  await trx
+    .updateTable('upload_jobs')
+    .set({ service_mode: mode, service_router_config: decision, updated_at: now })
+    .where('job_id', '=', jobId)
     .execute();
 }

@@ -42,10 +42,14 @@ CREATE INDEX webhook_inbox_unhandled ON webhook_inbox (received_at) WHERE handle
 CREATE TABLE breakers (
   service TEXT PRIMARY KEY,
   state TEXT NOT NULL CHECK (state IN ('closed', 'open', 'half_open')),
-  -- Failures in a row while closed, pauses in a row while open.
+  -- In a row while closed: failures of free requests, of billable ones, refusals for their rate; pauses in a row while open.
   failures INTEGER NOT NULL DEFAULT 0,
+  paid_failures INTEGER NOT NULL DEFAULT 0,
+  refusals INTEGER NOT NULL DEFAULT 0,
   pauses INTEGER NOT NULL DEFAULT 0,
   reason TEXT,
+  -- Of the key the account was refused with: another key closes it.
+  fingerprint TEXT,
   opened_at INTEGER,
   -- Earliest time of the next probe; NULL while open means that only the user closes it (a refused key, no credit).
   retry_at INTEGER,
@@ -60,6 +64,11 @@ CREATE TABLE rate_buckets (
   tokens REAL NOT NULL,
   capacity REAL NOT NULL,
   per_ms REAL NOT NULL,
+  -- The figure of the settings it was made for; capacity and per_ms are the service's own once it has told them.
+  configured REAL NOT NULL,
+  -- A take larger than the capacity that waits for a full bucket, and until when smaller ones stay behind it.
+  queued REAL NOT NULL DEFAULT 0,
+  queued_until INTEGER NOT NULL DEFAULT 0,
   -- Nothing leaves before this time, whatever the bucket holds (Retry-After).
   blocked_until INTEGER NOT NULL DEFAULT 0,
   updated_at INTEGER NOT NULL

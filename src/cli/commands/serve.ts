@@ -1,0 +1,66 @@
+/** `tvdb serve`: takes documents through an HTTP API on this machine and works on them until it is stopped. */
+import { SERVICE_MODES } from '../../domain/service-mode.ts';
+import { defineCommand } from '../command.ts';
+
+export const serveCommand = defineCommand({
+  name: 'serve',
+  summary: 'take documents through an HTTP API on this machine',
+  description:
+    'Listens on 127.0.0.1 only and works on the queue until Ctrl-C. Documents are announced with POST /upload, sent with PUT to ' +
+    'the signed URL of the answer, and followed with GET /job/<id>. Webhooks of the parse service arrive on a second port, the ' +
+    'only one a tunnel may lead to.',
+  args: [],
+  options: [
+    {
+      name: 'port',
+      value: 'integer',
+      min: 1,
+      max: 65_535,
+      placeholder: 'n',
+      summary: 'port of the API (default: a free one)',
+      common: true,
+    },
+    {
+      name: 'webhook-port',
+      value: 'integer',
+      min: 0,
+      max: 65_535,
+      placeholder: 'n',
+      summary: 'port of the webhook listener; a tunnel needs a fixed one',
+      setting: 'TVDB_WEBHOOK_PORT',
+    },
+    {
+      name: 'mode',
+      short: 'm',
+      value: SERVICE_MODES,
+      placeholder: 'mode',
+      summary: 'mode of the uploads: mock, real or hybrid',
+      setting: 'SERVICE_MODE',
+      common: true,
+    },
+    {
+      name: 'concurrency',
+      value: 'integer',
+      min: 1,
+      max: 64,
+      placeholder: 'n',
+      summary: 'jobs worked on at a time',
+      setting: 'WORKER_CONCURRENCY',
+    },
+  ],
+  examples: [
+    ['tvdb serve', 'on a free port, with a fresh token'],
+    ['tvdb serve --port 8080 --json', 'for a program that starts it'],
+    ['TVDB_API_TOKEN=... tvdb serve --port 8080', 'with a token of your own'],
+  ],
+  needs: 'world',
+  exitCodes: [[0, 'stopped by Ctrl-C, the normal end'], [1, 'a port is taken'], 2, 4, 6],
+  json: 'tvdb.serve/v1',
+  ndjson: true,
+  stopIsSuccess: true,
+  async handler({ options }, ctx) {
+    const { serve } = await import('./serve-work.ts');
+    await serve({ port: options.port ?? 0 }, ctx);
+    return { data: {} };
+  },
+});

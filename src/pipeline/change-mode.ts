@@ -1,0 +1,55 @@
+/** Changes the mode of jobs that are not finished; each follows it at its next stage. */
+import { isEnded, stepOf } from '../domain/job-state.ts';
+import type { ServiceMode } from '../domain/service-mode.ts';
+import type { Overrides } from '../services/router.ts';
+import { appendEvent } from '../store/events.ts';
+import { jobById } from '../store/jobs/find.ts';
+import { setDecision } from '../store/jobs/live.ts';
+import type { JobRow } from '../store/schema.ts';
+import { decisionOf } from './route.ts';
+import type { PipelineDeps } from './stage.ts';
+import type { OnEvent } from './step.ts';
+
+/** What became of a job whose mode was to be changed. */
+export type ModeChange =
+  | { state: 'changed'; job: JobRow; from: ServiceMode }
+  | { state: 'unchanged'; job: JobRow }
+  | { state: 'ended'; job: JobRow };
+
+/**
+ * Sets mode and per-service wishes of one job and decides its routes anew. A remote parse that exists is still collected:
+ * it is paid. Vectors of another origin than the new mode allows are made anew. `undefined` for an unknown id.
+ */
+export async function changeMode(
+  deps: PipelineDeps,
+  jobId: string,
+  { mode, overrides }: { mode: ServiceMode; overrides: Overrides },
+  onEvent: OnEvent,
+): Promise<ModeChange | undefined> {
+  const { store, router, clock, ids } = deps;
+  const decision = await router.decideNow(mode, overrides);
+  const done = await store.write(async (trx) => {
+    const job = await jobById(trx, jobId);
+    if (job === undefined) return undefined;
+    if (isEnded(job.status)) return { change: { state: 'ended' as const, job } };
+    const before = decisionOf(job);
+    const same = before.mode === mode && JSON.stringify(before.overrides ?? {}) === JSON.stringify(overrides);
+    if (same) return { change: { state: 'unchanged' as const, job } };
+    await setDecision(trx, jobId, { mode, decision: JSON.stringify(decision), now: clock.now() });
+    const event = await appendEvent(trx, {
+      code: 'MODE_CHANGED',
+      eventId: ids.uuid(),
+      at: clock.now(),
+      subject: job,
+      from: job.status,
+      to: job.status,
+      stage: stepOf(job.status),
+      data: { from: before.mode, to: mode, ...decision.services },
+    });
+    const changed = (await jobById(trx, jobId)) ?? job;
+    return { change: { state: 'changed' as const, job: changed, from: before.mode }, event };
+  });
+  if (done === undefined) return undefined;
+  if ('event' in done && done.event !== undefined) onEvent(done.event, done.change.job);
+  return done.change;
+}

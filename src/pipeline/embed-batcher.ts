@@ -1,0 +1,145 @@
+/**
+ * Fills embedding requests across the documents that one process works on. A document asks for the vectors of its next
+ * chunks and rests; a request goes out as soon as it is full, when nothing else is on its way, or after a linger.
+ *
+ * One request is one attempt, its intent committed before it leaves; what comes back is committed at once, together with
+ * the end of the attempt and into the cache of vectors, so that a crash before the documents have stored their parts pays
+ * for nothing twice.
+ */
+import { setMaxListeners } from 'node:events';
+import { TvdbError } from '../base/errors.ts';
+import { halve, nextBatch } from '../domain/batch-plan.ts';
+import { LostLeaseError } from '../store/jobs/move.ts';
+import { type EmbedAsk, type EmbeddedPart, type Share, sendShares } from './embed-request.ts';
+import type { PipelineDeps } from './stage.ts';
+
+/** Of the models there are; chunks are cut far below it. */
+const MOST_TOKENS_EACH = 8_191;
+
+export interface EmbedBatcher {
+  /** Resolves with the vectors of the first chunks of the ask (at least one), once they are durable. */
+  embed(ask: EmbedAsk): Promise<EmbeddedPart>;
+  /** Nothing else can join for now: what waits goes out. */
+  flush(): void;
+  /** Asks that wait for company. */
+  readonly waiting: number;
+  /** Stops lingering; requests under way end by the abort signal. */
+  close(): void;
+}
+
+interface Waiting extends EmbedAsk {
+  resolve: (part: EmbeddedPart) => void;
+  reject: (error: unknown) => void;
+}
+
+interface Limits {
+  maxTexts: number;
+  maxTokens: number;
+}
+
+/** A batcher for the jobs of one worker, which works in run `runId`. */
+export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abort: AbortSignal): EmbedBatcher {
+  const { settings, clock } = deps;
+  const groups = new Map<string, Waiting[]>();
+  const closing = new AbortController();
+  const over = AbortSignal.any([abort, closing.signal]);
+  setMaxListeners(0, over);
+  // Learned from refusals: the service counts tokens a little differently than we do.
+  let limits: Limits = { maxTexts: settings.EMBED_BATCH_SIZE, maxTokens: settings.EMBED_BATCH_TOKENS };
+  let lingering = false;
+
+  const pump = (key: string, all: boolean): void => {
+    for (;;) {
+      const asks = groups.get(key) ?? [];
+      const [first] = asks;
+      if (first === undefined) return;
+      const { shares, full } = fill(asks, limits);
+      if (!full && !all && first.service.origin === 'real') return;
+      groups.set(
+        key,
+        asks.filter((ask) => !shares.some((share) => share.ask === ask)),
+      );
+      void send(shares);
+    }
+  };
+
+  const flush = () => {
+    for (const key of [...groups.keys()]) pump(key, true);
+  };
+
+  const linger = () => {
+    if (lingering) return;
+    lingering = true;
+    clock.sleep(settings.EMBED_LINGER, over).then(
+      () => {
+        lingering = false;
+        flush();
+      },
+      () => {
+        lingering = false;
+      },
+    );
+  };
+
+  async function send(shares: readonly Share<Waiting>[]): Promise<void> {
+    const { parts, lost, failed, error } = await sendShares(shares, { deps, runId, abort });
+    for (const { ask, part } of parts) ask.resolve(part);
+    for (const ask of lost) ask.reject(new LostLeaseError(ask.job.job_id));
+    const texts = failed.reduce((sum, { chunks }) => sum + chunks.length, 0);
+    if (error instanceof TvdbError && error.facts.too_large === true && texts > 1) {
+      limits = halved(limits, failed);
+      for (const { ask } of failed) enqueue(ask);
+      flush();
+    } else for (const { ask } of failed) ask.reject(error);
+  }
+
+  const enqueue = (ask: Waiting): string => {
+    // Requests are not shared between cost centers: one request is one charge.
+    const key = JSON.stringify([ask.service.space.name, ask.job.cost_center]);
+    groups.set(key, [...(groups.get(key) ?? []), ask]);
+    return key;
+  };
+
+  return {
+    embed: (ask) =>
+      new Promise((resolve, reject) => {
+        const key = enqueue({ ...ask, resolve, reject });
+        pump(key, false);
+        if (groups.get(key)?.length !== 0) linger();
+      }),
+    flush,
+    get waiting() {
+      return [...groups.values()].reduce((sum, asks) => sum + asks.length, 0);
+    },
+    close: () => closing.abort(),
+  };
+}
+
+/** The shares of the next request, oldest ask first; `full` when another chunk would not have fitted or none may join. */
+function fill(asks: readonly Waiting[], limits: Limits): { shares: Share<Waiting>[]; full: boolean } {
+  // The mock is free and runs here: waiting for company would gain nothing.
+  const joined = asks[0]?.service.origin === 'real' ? asks : asks.slice(0, 1);
+  const waiting = joined.flatMap((ask) =>
+    ask.chunks.map((chunk) => ({ id: chunk.chunk_id, jobId: ask.job.job_id, tokens: chunk.token_count, ask, chunk })),
+  );
+  const { batch } = nextBatch(waiting, { ...limits, maxTokensEach: MOST_TOKENS_EACH });
+  const shares = joined.flatMap((ask) => {
+    const chunks = batch.filter((one) => one.ask === ask).map(({ chunk }) => chunk);
+    return chunks.length > 0 ? [{ ask, chunks }] : [];
+  });
+  return { shares, full: batch.length < waiting.length || batch.length >= limits.maxTexts };
+}
+
+/** Limits that the refused batch would have exceeded by half. */
+function halved(limits: Limits, shares: readonly Share<Waiting>[]): Limits {
+  const [smaller] = halve(
+    shares.flatMap(({ ask, chunks }) =>
+      chunks.map((chunk) => ({ id: chunk.chunk_id, jobId: ask.job.job_id, tokens: chunk.token_count })),
+    ),
+  ) ?? [[]];
+  const tokens = smaller.reduce((sum, chunk) => sum + chunk.tokens, 0);
+  return {
+    maxTexts: Math.max(1, Math.min(limits.maxTexts, smaller.length)),
+    maxTokens: Math.max(MOST_TOKENS_EACH, Math.min(limits.maxTokens, tokens)),
+  };
+}

@@ -1,0 +1,211 @@
+/** One embedding request: its intent committed, one POST, its answer checked and committed with the end of the attempt. */
+import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
+import { reach } from '../base/fault.ts';
+import { canonicalJson, sha256 } from '../base/hash.ts';
+import { checkVector, encodeVector } from '../domain/vector.ts';
+import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
+import { insertIntent, markSent, updateAttempt } from '../store/attempts.ts';
+import { rememberVectors } from '../store/embedding-cache.ts';
+import { LostLeaseError } from '../store/jobs/move.ts';
+import type { Trx } from '../store/open.ts';
+import type { BufferedChunk, JobRow } from '../store/schema.ts';
+import type { PipelineDeps } from './stage.ts';
+
+/** What a job wants: vectors for the first of these chunks, as many as fit. */
+export interface EmbedAsk {
+  job: Pick<JobRow, 'job_id' | 'correlation_id' | 'cost_center'>;
+  service: EmbedService;
+  chunks: readonly BufferedChunk[];
+  /** Whether the job is still held; asked inside the transaction of the intent. */
+  held: (trx: Trx) => Promise<boolean>;
+}
+
+export interface EmbeddedPart {
+  attemptId: string;
+  /** The first chunks of the ask. */
+  chunks: readonly BufferedChunk[];
+  /** Stored form, in their order. */
+  vectors: readonly Buffer[];
+  tokens: number;
+}
+
+/** What one job has in a request. */
+export interface Share<A extends EmbedAsk = EmbedAsk> {
+  ask: A;
+  chunks: readonly BufferedChunk[];
+}
+
+export interface Sent<A extends EmbedAsk> {
+  parts: readonly { ask: A; part: EmbeddedPart }[];
+  /** Jobs that belong to somebody else by now; nothing was sent for them. */
+  lost: readonly A[];
+  /** The jobs of a request that brought nothing, and why. */
+  failed: readonly Share<A>[];
+  error: unknown;
+}
+
+interface Line {
+  deps: PipelineDeps;
+  runId: string | null;
+  abort: AbortSignal;
+}
+
+/** Sends the shares of the jobs that are still held as one request. Does not throw. */
+export async function sendShares<A extends EmbedAsk>(shares: readonly Share<A>[], line: Line): Promise<Sent<A>> {
+  const held = await stillHeld(shares, line).catch((error: unknown) => ({ error }));
+  if ('error' in held) return { parts: [], lost: [], failed: shares, error: held.error };
+  const lost = shares.filter((share) => !held.includes(share)).map(({ ask }) => ask);
+  try {
+    return { parts: held.length === 0 ? [] : await post(held, line), lost, failed: [], error: null };
+  } catch (error) {
+    return { parts: [], lost, failed: held, error };
+  }
+}
+
+/** The shares whose jobs this worker still has, before anything is asked of the service. */
+async function stillHeld<A extends EmbedAsk>(
+  shares: readonly Share<A>[],
+  { deps: { store } }: Line,
+): Promise<readonly Share<A>[]> {
+  return store.write(async (trx) => {
+    const held: Share<A>[] = [];
+    for (const share of shares) if (await share.ask.held(trx)) held.push(share);
+    return held;
+  });
+}
+
+/** Commits the attempt and the mark that it is about to leave. Throws `LostLeaseError` when a job was lost meanwhile. */
+async function intend(attemptId: string, shares: readonly Share[], { deps, runId }: Line): Promise<void> {
+  const { store, clock } = deps;
+  const [first, ...others] = shares;
+  if (first === undefined) return;
+  const chunks = shares.flatMap((share) => share.chunks);
+  const { space, origin } = first.ask.service;
+  await store.write(async (trx) => {
+    for (const { ask } of shares) if (!(await ask.held(trx))) throw new LostLeaseError(ask.job.job_id);
+    await insertIntent(trx, {
+      attemptId,
+      jobId: first.ask.job.job_id,
+      service: 'embed',
+      operation: 'embed',
+      requestHash: sha256(canonicalJson({ space: space.name, texts: chunks.map(({ chunk_sha }) => chunk_sha) })),
+      units: tokensOf(chunks),
+      origin,
+      now: clock.now(),
+      runId,
+      shares: others.map((share) => ({ jobId: share.ask.job.job_id, units: tokensOf(share.chunks) })),
+    });
+    await markSent(trx, attemptId, clock.now());
+  });
+}
+
+/** One POST; its answer checked, and committed with the end of the attempt. */
+async function post<A extends EmbedAsk>(
+  shares: readonly Share<A>[],
+  line: Line,
+): Promise<{ ask: A; part: EmbeddedPart }[]> {
+  const { deps, abort } = line;
+  const { clock, ids } = deps;
+  const [first] = shares;
+  if (first === undefined) return [];
+  const attemptId = ids.uuid();
+  const { service, job } = first.ask;
+  const chunks = shares.flatMap((share) => share.chunks);
+  let sentAt: number | null = null;
+  const leaving = async () => {
+    if (sentAt !== null) return;
+    await intend(attemptId, shares, line);
+    sentAt = clock.monotonic();
+    reach('embed.before_batch');
+  };
+  try {
+    const texts = chunks.map(({ text }) => text);
+    const attempt = {
+      attemptId,
+      jobId: job.job_id,
+      correlationId: job.correlation_id,
+      tokens: tokensOf(chunks),
+      leaving,
+    };
+    const result = await service.embed(texts, attempt, abort);
+    if (sentAt === null) throw new Error('an embedding service sent a request without saying so');
+    const vectors = checked(chunks, result, service.space.dimensions);
+    reach('embed.after_batch');
+    await commit(attemptId, { service, chunks, vectors, result, ms: Math.round(clock.monotonic() - sentAt) }, deps);
+    reach('embed.batch_committed');
+    let from = 0;
+    return shares.map((share) => {
+      const own = vectors.slice(from, from + share.chunks.length);
+      from += share.chunks.length;
+      return {
+        ask: share.ask,
+        part: { attemptId, chunks: share.chunks, vectors: own, tokens: tokensOf(share.chunks) },
+      };
+    });
+  } catch (thrown) {
+    // A request that we stopped waiting for may be billed: the attempt stays `sent`, and is looked at before another.
+    // One that never left has no attempt.
+    if (!abort.aborted && sentAt !== null) await fail(attemptId, asTvdbError(thrown), deps);
+    throw thrown;
+  }
+}
+
+interface Answer {
+  service: EmbedService;
+  chunks: readonly BufferedChunk[];
+  vectors: readonly Buffer[];
+  result: EmbedResult;
+  ms: number;
+}
+
+/** The end of the attempt and the vectors, durable together before any document has stored its part. */
+async function commit(attemptId: string, answer: Answer, { store, clock }: PipelineDeps): Promise<void> {
+  const { service, chunks, vectors, result, ms } = answer;
+  await store.write(async (trx) => {
+    await updateAttempt(trx, attemptId, {
+      outcome: 'ok',
+      latency_ms: ms,
+      billed_units: result.tokensBilled,
+      http_status: result.httpStatus ?? null,
+      upstream_request_id: result.requestId ?? null,
+    });
+    if (service.origin !== 'real') return;
+    const kept = chunks.flatMap(({ chunk_sha: chunkSha, token_count: tokens }, index) => {
+      const vector = vectors[index];
+      return vector === undefined ? [] : [{ chunkSha, tokens, vector }];
+    });
+    await rememberVectors(trx, service.space, kept, clock.now());
+  });
+}
+
+async function fail(attemptId: string, error: TvdbError, { store }: PipelineDeps): Promise<void> {
+  const { http_status: status, request_id: requestId, tokens_billed: billed } = error.facts;
+  await store.write((trx) =>
+    updateAttempt(trx, attemptId, {
+      outcome: error.code === 'E307' || error.code === 'E900' ? 'unknown' : 'failed',
+      error: JSON.stringify(storedError(error)),
+      http_status: typeof status === 'number' ? status : null,
+      upstream_request_id: typeof requestId === 'string' ? requestId : null,
+      billed_units: typeof billed === 'number' ? billed : null,
+    }),
+  );
+}
+
+/** The stored form of the vectors. Throws E418 unless there is one usable vector for each chunk. */
+function checked(chunks: readonly BufferedChunk[], { vectors }: EmbedResult, dimensions: number): Buffer[] {
+  if (vectors.length !== chunks.length) {
+    throw new TvdbError('E418', { message: `Asked for ${chunks.length} vectors, got ${vectors.length}` });
+  }
+  return chunks.map((chunk, index) => {
+    const vector = vectors[index];
+    const problem = vector === undefined ? 'is missing' : checkVector(vector, dimensions);
+    if (vector === undefined || problem !== null) {
+      throw new TvdbError('E418', { message: `The vector of chunk ${chunk.chunk_ord} ${problem}` });
+    }
+    return encodeVector(vector);
+  });
+}
+
+function tokensOf(chunks: readonly BufferedChunk[]): number {
+  return chunks.reduce((sum, { token_count }) => sum + token_count, 0);
+}

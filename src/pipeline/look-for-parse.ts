@@ -1,0 +1,81 @@
+/** A parse request that may have arrived: looked for at the service, adopted when it is there, never paid twice. */
+import { asTvdbError } from '../base/errors.ts';
+import type { ParseService } from '../services/parse/port.ts';
+import { searchWindow, updateAttempt } from '../store/attempts.ts';
+import type { AttemptRow, JobRow } from '../store/schema.ts';
+import type { Outcome, StageContext } from './stage.ts';
+
+/** What a look found: the remote job, proof that there is none, or nothing yet (the job rests until the next look). */
+export type Looked = { remoteId: string } | { absent: string } | Outcome;
+
+/** Between two looks at the least; they grow with the age of the request, because each costs one of few requests. */
+const LEAST_WAIT_MS = 500;
+
+/**
+ * Looks once. Two remote jobs for one attempt: the service made both of one request; the older is adopted and the other
+ * is reported. Absence is proven only after UNKNOWN_OUTCOME_WINDOW and a grace of a quarter of it, and by a list that was
+ * read to its end.
+ */
+export async function lookFor(
+  job: JobRow,
+  attempt: AttemptRow,
+  service: ParseService,
+  context: StageContext,
+): Promise<Looked> {
+  const { clock, settings, abort } = context;
+  const sentAt = attempt.sent ?? attempt.started_at;
+  const window = searchWindow(attempt, clock.now());
+  let found: string[];
+  try {
+    found = await service.findByAttempt(attempt.attempt_id, window, abort);
+  } catch (thrown) {
+    if (abort.aborted) throw thrown;
+    return again(asTvdbError(thrown).message, attempt, context);
+  }
+  const [remoteId, ...more] = found;
+  if (remoteId !== undefined) {
+    await context.record((trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'adopted', remote_id: remoteId }), {
+      event: { code: 'PARSE_ADOPTED', attemptId: attempt.attempt_id, data: { remote_id: remoteId } },
+    });
+    if (more.length > 0) await reportMore(attempt, more, context);
+    return { remoteId };
+  }
+  // What ran in a process that is gone needs no grace.
+  if (service.runsHere || service.origin === 'mock') return { absent: 'the attempt never reached the parser' };
+  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
+  if (clock.now() < deadline) return again('the service does not list it', attempt, context, deadline);
+  await context.record(async () => {}, {
+    event: {
+      code: 'PARSE_ABSENT',
+      attemptId: attempt.attempt_id,
+      data: { job_id: job.job_id, looked_for_ms: clock.now() - sentAt },
+    },
+  });
+  return { absent: 'the request never reached the service' };
+}
+
+function again(why: string, attempt: AttemptRow, { clock, settings }: StageContext, deadline?: number): Outcome {
+  const now = clock.now();
+  const age = Math.max(0, now - (attempt.sent ?? attempt.started_at));
+  const growing = Math.max(Math.min(LEAST_WAIT_MS, settings.UNKNOWN_OUTCOME_WINDOW / 4), age);
+  const until = Math.min(now + growing, deadline === undefined || deadline <= now ? now + growing : deadline);
+  return {
+    kind: 'park',
+    reason: 'unknown_outcome',
+    until,
+    note: `it is not known whether the parse request arrived: ${why}; nothing is sent again until that is known`,
+    write: (trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }),
+  };
+}
+
+/** The service made several jobs of one request and may bill them all: one is used, the others are for people to see. */
+async function reportMore(attempt: AttemptRow, more: readonly string[], { record }: StageContext): Promise<void> {
+  await record(async () => {}, {
+    event: {
+      code: 'PARSE_OVERRUN',
+      severity: 'error',
+      attemptId: attempt.attempt_id,
+      data: { remote_ids: more.slice(0, 10), jobs: more.length },
+    },
+  });
+}

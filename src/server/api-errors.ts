@@ -1,0 +1,60 @@
+/** What the HTTP API answers when something is wrong: one JSON form, and the status that fits the error. */
+import type { ServerResponse } from 'node:http';
+import type { ErrorCode } from '../base/error-codes.ts';
+import { TvdbError } from '../base/errors.ts';
+import { replyJson } from './reply.ts';
+
+/** A refusal whose status the error alone does not tell. */
+export class HttpRefusal extends Error {
+  readonly status: number;
+  readonly error: TvdbError;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, error: TvdbError, headers: Readonly<Record<string, string>> = {}) {
+    super(error.message);
+    this.status = status;
+    this.error = error;
+    this.headers = headers;
+  }
+}
+
+/** E603 with a status: the request is not one that the API takes. */
+export function refusal(
+  status: number,
+  message: string,
+  { fix, headers }: { fix?: string; headers?: Readonly<Record<string, string>> } = {},
+): HttpRefusal {
+  return new HttpRefusal(status, new TvdbError('E603', { message, ...(fix !== undefined && { fix }) }), headers);
+}
+
+/** E604: 429, and when to come back. */
+export function limitReached(message: string, retryAfterMs: number): HttpRefusal {
+  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+  const error = new TvdbError('E604', { message, retry: { kind: 'after', ms: seconds * 1000 } });
+  return new HttpRefusal(429, error, { 'retry-after': String(seconds) });
+}
+
+/** Where the category does not tell. */
+const STATUS: Partial<Record<ErrorCode, number>> = { E006: 404, E402: 415, E406: 413, E900: 500 };
+
+function statusOf({ code, category }: TvdbError): number {
+  const own = STATUS[code];
+  if (own !== undefined) return own;
+  if (category === 'data') return 422;
+  return category === 'usage' ? 400 : category === 'internal' ? 500 : 503;
+}
+
+/** The error as the API shows it. */
+function errorBody(error: TvdbError, correlationId?: string): object {
+  const { label: code, category, message, fix } = error;
+  return {
+    error: { code, category, message, fix, ...(correlationId !== undefined && { correlation_id: correlationId }) },
+  };
+}
+
+/** Sends an error; what is no `TvdbError` must have been made one before. */
+export function replyError(response: ServerResponse, thrown: TvdbError | HttpRefusal, correlationId?: string): void {
+  const { status, error, headers } =
+    thrown instanceof HttpRefusal ? thrown : { status: statusOf(thrown), error: thrown, headers: {} };
+  replyJson(response, status, errorBody(error, correlationId), headers);
+}
