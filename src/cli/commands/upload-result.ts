@@ -13,6 +13,8 @@ import type { SkippedInput } from '../input-walk.ts';
 import { plural } from '../ui/format.ts';
 import type { Annotation } from '../ui/github.ts';
 import { lastError } from './job-view.ts';
+import type { UploadMoney } from './upload-money.ts';
+import { waitsForMoney, waitsForMoneyOnly } from './upload-waits.ts';
 
 /**
  * In the order of the closing line. `accepted`: in the queue; `not_accepted`: nothing is wrong with it, but the upload
@@ -56,6 +58,10 @@ export interface UploadAnswer {
   readonly documents: readonly DocumentResult[];
   readonly skipped: readonly SkippedInput[];
   readonly ms: number;
+  /** Absent where nothing was foreseen: a resumed run. */
+  readonly money?: UploadMoney;
+  /** Jobs that rest because money was refused. */
+  readonly refusedMoney?: ReadonlySet<string>;
   /** What ended the upload before its time; the documents are as they stood then. */
   readonly failure?: TvdbError;
 }
@@ -112,13 +118,15 @@ export function exitOf(answer: UploadAnswer, { refuseFallback, pendingCounts }: 
     return bad + totals.not_accepted < answer.documents.length ? EXIT.partial : EXIT.failed;
   }
   if (refuseFallback && isDegraded(answer)) return EXIT.gate;
-  return pendingCounts && totals.parked + totals.accepted > 0 ? EXIT.pending : EXIT.ok;
+  if (!pendingCounts || totals.parked + totals.accepted === 0) return EXIT.ok;
+  return waitsForMoneyOnly(answer) ? EXIT.budget : EXIT.pending;
 }
 
 /** The error an exit code is explained with; `undefined` when nothing went wrong. */
 export function errorOf(answer: UploadAnswer, exit: ExitCode): TvdbError | undefined {
   if (answer.failure !== undefined) return answer.failure;
   if (exit === EXIT.gate) return fallbackRefused(answer.decision, answer.documents.length);
+  if (exit === EXIT.budget) return waitsForMoney(answer);
   const { failed, cancelled } = badOnes(answer.documents);
   const [first] = [...failed, ...cancelled];
   if (first === undefined) return undefined;

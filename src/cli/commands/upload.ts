@@ -4,6 +4,7 @@ import { shortId } from '../../base/ids.ts';
 import { PARSE_TIERS } from '../../domain/parse-options.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
+import { MAX_COST_OPTION } from './consent.ts';
 import { RESULTS_OPTION } from './listening.ts';
 import { SERVICE_OPTION } from './service-wishes.ts';
 import type { UploadAnswer } from './upload-result.ts';
@@ -70,6 +71,8 @@ export const uploadCommand = defineCommand({
         'tag',
         'cost-center',
         'priority',
+        'max-pages',
+        'defer',
       ],
     },
     {
@@ -114,7 +117,18 @@ export const uploadCommand = defineCommand({
       summary: 'stop working after this long; the rest stays in the queue',
     },
     { name: 'exit-status', summary: 'with --no-wait: exit 8 while work is left' },
-    { name: 'yes', short: 'y', summary: 'answer yes to every question' },
+    MAX_COST_OPTION,
+    {
+      name: 'max-pages',
+      value: 'integer',
+      min: 1,
+      max: 5_000,
+      placeholder: 'n',
+      summary: 'refuse documents with more pages',
+      setting: 'MAX_PAGES',
+    },
+    { name: 'defer', summary: 'accept what does not fit a limit; it waits until the limit starts anew' },
+    { name: 'yes', short: 'y', summary: 'agree to spend what is foreseen; no limit is lifted' },
   ],
   examples: [
     ['tvdb upload report.pdf', 'one document, free and offline'],
@@ -122,6 +136,7 @@ export const uploadCommand = defineCommand({
     ["tvdb upload 'docs/**/*.pdf' --json", 'a pattern, answered as JSON'],
     ['cat report.pdf | tvdb upload - --filename report.pdf', 'from standard input'],
     ['tvdb upload report.pdf -m hybrid', 'the real services, or the mock where one cannot be used'],
+    ['tvdb upload docs/*.pdf -m real --max-cost 0.25 --on-fallback fail --json', 'paid work in CI'],
     ['tvdb upload --resume 3fa85f64', 'what an earlier run left'],
   ],
   needs: 'world',
@@ -130,7 +145,7 @@ export const uploadCommand = defineCommand({
     [1, 'every document was refused or failed'],
     2,
     4,
-    [5, 'the account at a service has no credit left'],
+    [5, 'refused before spending: a limit, no consent, no credit; or documents wait for a limit to start anew'],
     6,
     7,
     [8, '--timeout was reached, or documents rest until later'],
@@ -166,6 +181,9 @@ export const uploadCommand = defineCommand({
         force: options.force,
         keepOld: options.keepOld,
         noCache: !options.cache,
+        maxCost: options.maxCost,
+        yes: options.yes,
+        defer: options.defer,
         services: options.service,
       },
       ctx,
