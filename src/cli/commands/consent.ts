@@ -133,6 +133,20 @@ export function budgetText(view: BudgetView, fits: boolean | null): Text {
   return [parts.join('   '), fits === null ? '' : fits ? dim('   fits') : bad('   does not fit')];
 }
 
+/** `today_usd=3.4120 cap=5.0000 left=1.5880 fits=yes`: for a pipe, whose lines have 80 columns. */
+export function budgetFields(view: BudgetView, fits: boolean): string {
+  const text = (nano: number | null) => (nano === null ? 'none' : formatUsd(nano).replaceAll(/[$,]/g, ''));
+  const run = view.runCapNanoUsd === null ? [] : [`run_cap=${text(view.runCapNanoUsd)}`];
+  const left = `left=${text(view.leftNanoUsd)}`;
+  return [
+    `today_usd=${text(view.spentNanoUsd)}`,
+    `cap=${text(view.capNanoUsd)}`,
+    left,
+    ...run,
+    `fits=${fits ? 'yes' : 'no'}`,
+  ].join(' ');
+}
+
 /** The limits as JSON has them; this machine's ledger alone. */
 export function budgetJson(view: BudgetView | null): Record<string, unknown> | null {
   return (

@@ -1,7 +1,7 @@
 /** The money of an upload: foreseen before anything is accepted, refused where it does not fit, agreed to, and shared out. */
 import { TvdbError } from '../../base/errors.ts';
 import { partsOfConsent } from '../../domain/consent.ts';
-import { decimalUsd, formatUsd } from '../../domain/money.ts';
+import { formatUsd } from '../../domain/money.ts';
 import type { ServiceName } from '../../domain/service-mode.ts';
 import type { Taken } from '../../pipeline/intake.ts';
 import { cheaperWays, mayBePaid, planSpend, type SpendPlan, type SpendWish } from '../../pipeline/plan-spend.ts';
@@ -33,7 +33,7 @@ export interface ServiceForecast {
 
 export interface UploadMoney {
   readonly likelyNanoUsd: number;
-  /** What is agreed to at most; a `--max-cost` below it is the most. */
+  /** What is agreed to at most: some pages asked for once more included, and within `--max-cost` where that fits. */
   readonly mostNanoUsd: number;
   readonly services: Readonly<Record<ServiceName, ServiceForecast>>;
   /** `null` where nothing is paid. */
@@ -72,7 +72,8 @@ export async function forecastUpload(
   const { likelyNanoUsd, ceilingNanoUsd } = plan.estimate;
   const money: UploadMoney = {
     likelyNanoUsd,
-    mostNanoUsd: Math.max(Math.min(plan.mostNanoUsd, maxCost ?? Number.POSITIVE_INFINITY), 0),
+    mostNanoUsd:
+      maxCost === undefined || ceilingNanoUsd > maxCost ? plan.mostNanoUsd : Math.min(plan.mostNanoUsd, maxCost),
     services: servicesOf(plan),
     budget,
     consent: null,
@@ -214,7 +215,7 @@ export function moneyPlanJson({ likelyNanoUsd, mostNanoUsd, consent }: UploadMon
   };
 }
 
-/** `0.0912` of nano-USD for lines of `key=value`, rounded up at the fourth digit. */
+/** `0.0912`, rounded up, for lines of `key=value`. */
 export function plainUsd(nano: number): string {
-  return decimalUsd(Math.ceil(nano / 100_000) * 100_000);
+  return formatUsd(nano, 'up').replaceAll(/[$,]/g, '');
 }

@@ -61,9 +61,9 @@ function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, n
   const { likelyNanoUsd: likely, mostNanoUsd: most, services: costs, budget } = plan.money;
   if (!ui.err.tty) {
     page.line(
-      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${plainUsd(likely)} max_usd=${plainUsd(most)}`,
+      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} mode=${mode} est_usd=${plainUsd(likely)} max_usd=${plainUsd(most)}`,
     );
-    if (budget !== null) page.line(`${ui.time(now)} budget `, budgetText(budget, plan.fits));
+    if (budget !== null) page.line(`${ui.time(now)} budget ${budgetFields(budget, plan.fits)}`);
     return;
   }
   const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
