@@ -8,7 +8,7 @@ import { decisionOf, requireSameDecision, routeChange } from './route.ts';
 import type { Outcome, PipelineDeps } from './stage.ts';
 
 /** Errors after which `hybrid` uses a mock, and the reason that is stored; the others are the document's or ours. */
-const FALLBACK_REASONS: Partial<Record<TvdbError['code'], RouteReason>> = {
+export const FALLBACK_REASONS: Partial<Record<TvdbError['code'], RouteReason>> = {
   E112: 'key_refused',
   E201: 'budget',
   E204: 'budget',

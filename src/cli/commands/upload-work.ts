@@ -12,6 +12,7 @@ import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
 import type { ProgressView } from '../ui/ui.ts';
 import { capThisRun } from './consent.ts';
+import { refuseUnreachable } from './listening.ts';
 import { routeReason } from './route-text.ts';
 import { serviceWishes } from './service-wishes.ts';
 import {
@@ -57,6 +58,7 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   const { SERVICE_MODE: mode } = ctx.config.settings;
   const decision = await world.router.decideNow(mode, serviceWishes(request.services, ctx.config.settings));
   world.router.refuseUnusable(decision);
+  if (request.wait) refuseUnreachable(world, ctx, decision.services.llamaparse.use === 'real');
   warnOfFallback(decision, request, ctx);
   const inputs = await lookFor(request, ctx);
   const taken = await takeAll(request, inputs, world, ctx);
