@@ -4,8 +4,11 @@ import { type ConsentGiver, consentFor } from '../../domain/consent.ts';
 import { formatUsd } from '../../domain/money.ts';
 import { capRun } from '../../ledger/budget-settings.ts';
 import { budgetStates } from '../../ledger/headroom.ts';
+import { spentByJobs } from '../../store/job-spend.ts';
+import { raiseConsent } from '../../store/jobs/money.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
+import { commandLine } from '../command-line.ts';
 import { usd } from '../ui/format.ts';
 import { bad, dim, type Text } from '../ui/text.ts';
 
@@ -121,6 +124,19 @@ export async function capThisRun(
   await store.write((trx) => capRun(trx, { runId, capNanoUsd: maxCost, now: clock.now() }));
 }
 
+/** Agrees to spend up to `maxCost` more on each of some jobs; the cap of the run bounds them together. */
+export async function agreeForJobs(
+  { store, clock }: Pick<World, 'store' | 'clock'>,
+  jobIds: readonly string[],
+  maxCost: number | undefined,
+): Promise<void> {
+  if (maxCost === undefined) return;
+  await store.write(async (trx) => {
+    const spent = await spentByJobs(trx, jobIds);
+    for (const id of jobIds) await raiseConsent(trx, id, (spent.get(id) ?? 0) + maxCost, clock.now());
+  });
+}
+
 /** `today $3.4120 of $5.0000   left $1.5880   run cap $0.2500   fits` */
 export function budgetText(view: BudgetView, fits: boolean | null): Text {
   const { capNanoUsd: cap, spentNanoUsd: spent, heldNanoUsd: held, leftNanoUsd: left, runCapNanoUsd: run } = view;
@@ -160,4 +176,20 @@ export function budgetJson(view: BudgetView | null): Record<string, unknown> | n
       run_cap_nano_usd: view.runCapNanoUsd,
     }
   );
+}
+
+/** Asks for consent to a query that is paid for, and caps it with `--max-cost`: a query is a run of its own to the budgets. */
+export function askForQuery(
+  { maxCost, yes }: { maxCost: number | undefined; yes: boolean },
+  query: string,
+  world: World,
+  ctx: CommandContext,
+): (mostNanoUsd: number) => Promise<{ runId: string }> {
+  return async (mostNanoUsd) => {
+    const runId = ctx.ids.uuid();
+    const again = commandLine(['search', query, '--mode', ctx.config.settings.SERVICE_MODE]);
+    await obtainConsent({ mostNanoUsd, maxCost, yes, again }, ctx);
+    await capThisRun(world, runId, maxCost);
+    return { runId };
+  };
 }

@@ -7,7 +7,7 @@ import type { CommandContext } from '../command.ts';
 import { bytes, plural } from '../ui/format.ts';
 import { dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
-import { budgetText } from './consent.ts';
+import { budgetFields, budgetText } from './consent.ts';
 import { routeReason } from './route-text.ts';
 import { type Forecast, plainUsd, type UploadMoney } from './upload-money.ts';
 

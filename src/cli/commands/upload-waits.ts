@@ -42,8 +42,8 @@ export function waitsForMoney(answer: Waiting & Pick<UploadAnswer, 'runId'>): Tv
   return moneyWait(jobsThatRest(answer), answer.documents.length, 'document');
 }
 
-/** The same for jobs: `of` is how many there are in all. */
-export function moneyWait(resting: readonly JobRow[], of: number, noun: string): TvdbError {
+/** The same for jobs: `of` is how many there are in all, `waiting` how many of them wait. */
+export function moneyWait(resting: readonly JobRow[], of: number, noun: string, waiting = resting.length): TvdbError {
   const [first] = resting;
   const consent = resting.filter(({ park_reason: reason }) => reason === 'held_by_user');
   const untils = resting.flatMap(({ run_after: until, park_reason: reason }) =>
@@ -52,13 +52,14 @@ export function moneyWait(resting: readonly JobRow[], of: number, noun: string):
   const until = untils.length === 0 ? null : Math.max(...untils);
   const onlyConsent = consent.length > 0 && consent.length === resting.length;
   return new TvdbError(onlyConsent ? 'E202' : 'E201', {
-    message: `${resting.length} of ${plural(of, noun)} ${resting.length === 1 ? 'waits' : 'wait'} because money was refused`,
+    message: `${waiting} of ${plural(of, noun)} ${waiting === 1 ? 'waits' : 'wait'} because money was refused`,
     ...(first?.park_note != null && { why: first.park_note }),
     fix: '',
     commands: [
       ...(onlyConsent ? [] : ['tvdb run']),
       ...consent.slice(0, 3).map(({ job_id: id }) => `tvdb retry ${shortId(id)} --max-cost <usd>`),
     ],
-    facts: { waiting: resting.length, resets_at: iso(until) },
+    chargedNanoUsd: 0,
+    facts: { waiting, resets_at: iso(until) },
   });
 }

@@ -160,6 +160,7 @@ export const uploadCommand = defineCommand({
       failFast: options.failFast,
       exitStatus: options.exitStatus,
       onFallback: options.onFallback ?? 'warn',
+      maxCost: options.maxCost,
     } as const;
     checkTarget(args.path, options);
     if (options.resume !== undefined) {
@@ -181,7 +182,6 @@ export const uploadCommand = defineCommand({
         force: options.force,
         keepOld: options.keepOld,
         noCache: !options.cache,
-        maxCost: options.maxCost,
         yes: options.yes,
         defer: options.defer,
         services: options.service,
