@@ -64,6 +64,18 @@ export async function planSpend(
   return { estimate, documents, mostNanoUsd: documents.map((one) => one.mostNanoUsd).reduce(add, 0), fit };
 }
 
+/** What one page costs, for a document of which nothing is known yet. Throws like `planSpend`. */
+export async function spendOfOnePage(
+  deps: UploadDeps,
+  wish: SpendWish,
+): Promise<Pick<SpendPlan, 'fit' | 'mostNanoUsd'>> {
+  const page = [{ pages: 1, sha256: '' }];
+  const { decision, costCenter, noCache } = wish;
+  const options = parseOptions(deps.settings);
+  const estimate = await estimateDocuments(deps, page, decision, options, { costCenter, noCache });
+  return { fit: await fitOf(deps, estimate, wish), mostNanoUsd: estimate.ceilingNanoUsd };
+}
+
 /** The ceiling and the price of the pages that may be asked for once more. */
 function withRoom({ ceilingNanoUsd, pages, parse }: PlannedCost): number {
   return parse === null ? ceilingNanoUsd : add(ceilingNanoUsd, costOf(pagesAgain(pages), parse.unitPrice));

@@ -12,14 +12,6 @@ import { commandLine } from '../command-line.ts';
 import { usd } from '../ui/format.ts';
 import { bad, dim, type Text } from '../ui/text.ts';
 
-/** The flag of every command that may pay. */
-export const MAX_COST_OPTION = {
-  name: 'max-cost',
-  value: 'money',
-  placeholder: 'usd',
-  summary: 'spend at most this in this run; it is also the consent to that sum',
-} as const;
-
 /** What was agreed to, by whom. */
 export interface Consent {
   readonly by: ConsentGiver;

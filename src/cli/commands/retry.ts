@@ -2,8 +2,8 @@
 import { TvdbError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { plural } from '../ui/format.ts';
-import { MAX_COST_OPTION } from './consent.ts';
 import { RESULTS_OPTION } from './listening.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 import type { RetryAnswer } from './retry-view.ts';
 
 export const retryCommand = defineCommand({

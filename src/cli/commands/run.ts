@@ -1,8 +1,8 @@
 /** `tvdb run`: works on the queue until it is drained, or for as long as it is asked to. */
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
-import { MAX_COST_OPTION } from './consent.ts';
 import { RESULTS_OPTION } from './listening.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 import type { RunAnswer } from './run-answer.ts';
 
 export const runCommand = defineCommand({

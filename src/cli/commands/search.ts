@@ -2,7 +2,7 @@
 import { EXIT } from '../../base/error-codes.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { defineCommand } from '../command.ts';
-import { MAX_COST_OPTION } from './consent.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 import type { Filters } from './search-advice.ts';
 import { serviceWishes } from './service-wishes.ts';
 

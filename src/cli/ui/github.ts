@@ -33,6 +33,11 @@ export function annotations(): Annotations {
   };
 }
 
+/** The command line of a notice: something to know that is no fault. */
+export function notice(title: string, message: string): string {
+  return `::notice title=${property(title)}::${data(message)}`;
+}
+
 function data(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }
