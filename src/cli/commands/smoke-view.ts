@@ -2,9 +2,10 @@
 import { EXIT } from '../../base/error-codes.ts';
 import { storedError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
+import { decimalUsd } from '../../domain/money.ts';
 import type { CommandResult, ExitCode } from '../command.ts';
 import { duration, usd } from '../ui/format.ts';
-import { type Annotation, notice } from '../ui/github.ts';
+import type { Annotation } from '../ui/github.ts';
 import { bad, dim, good, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
 import { budgetJson } from './consent.ts';
@@ -15,11 +16,11 @@ import type { SmokeAnswer } from './smoke-work.ts';
 /** The answer of the command. In GitHub Actions a skip is a notice, and each step that failed an annotation. */
 export function smokeResult(
   answer: SmokeAnswer,
-  { github, ui }: { github: boolean; ui: Pick<Ui, 'note'> },
+  { github, ui }: { github: boolean; ui: Pick<Ui, 'note' | 'format'> },
 ): CommandResult {
   const { verdict, error, runId } = answer;
-  if (verdict === 'skip' && github)
-    ui.note((page) => page.line(notice('tvdb smoke', `skipped: ${error?.message ?? 'a key is missing'}`)));
+  if (ui.format === 'plain') ui.note((page) => page.line(verdictLine(answer)));
+  const skipped = { title: 'tvdb smoke', message: `skipped: ${error?.message ?? 'a key is missing'}` };
   const failed = answer.steps.flatMap(({ id, error: one }): Annotation[] =>
     one === null ? [] : [{ title: `${one.label} smoke ${id}`, message: one.message }],
   );
@@ -28,13 +29,14 @@ export function smokeResult(
     data: smokeJson(answer),
     ...(verdict === 'fail' && error !== null && { error }),
     annotations: github ? failed : [],
+    notices: verdict === 'skip' && github ? [skipped] : [],
     render: (page) => smokePage(page, answer),
     plain: () =>
       answer.steps.map(({ id, status, ms, nanoUsd, detail }) => [
         id,
         status,
         ms,
-        nanoUsd === null ? null : nanoUsd / 1e9,
+        nanoUsd === null ? null : decimalUsd(nanoUsd),
         detail,
       ]),
     quiet: () => [runId],

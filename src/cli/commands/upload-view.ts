@@ -1,6 +1,6 @@
 /** `upload` on a screen and in a pipe: the outcome. */
 import { shortId } from '../../base/ids.ts';
-import { formatUsd } from '../../domain/money.ts';
+import { decimalUsd, formatUsd } from '../../domain/money.ts';
 import type { RouterDecision } from '../../services/router.ts';
 import { count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
@@ -209,7 +209,7 @@ export function documentRow(document: DocumentResult): Cell[] {
     document.outcome?.job.document_id ?? null,
     document.status,
     document.outcome?.chunks ?? null,
-    documentCost(document) / 1e9,
+    decimalUsd(documentCost(document)),
     document.shown,
   ];
 }
