@@ -6,8 +6,9 @@ import type { Ids, Random } from './base/ids.ts';
 import { createLog, type Log } from './base/log.ts';
 import { createNudge, type Nudge } from './base/nudge.ts';
 import { packageRoot } from './base/package-root.ts';
-import { createScrubber } from './base/scrub.ts';
+import { createScrubber, type Scrub } from './base/scrub.ts';
 import type { Config } from './config/load.ts';
+import type { ServiceName } from './domain/service-mode.ts';
 import type { UploadDeps } from './pipeline/staging.ts';
 import type { Listener } from './server/listener.ts';
 import type { WebhookTarget } from './services/parse/port.ts';
@@ -27,6 +28,10 @@ export interface WorldDeps {
   random: Random;
   /** `--log-file`: write the log there instead of under the home directory. */
   logFile?: string | undefined;
+  /** Told when a service refused the first of two keys, and the fingerprint of the one that is used instead. */
+  onKeySwitch?: ((service: ServiceName, fingerprint: string) => void) | undefined;
+  /** Takes the keys out of everything that is written; default: a scrubber of the secrets of the configuration. */
+  scrub?: Scrub;
 }
 
 export interface World {
@@ -34,6 +39,8 @@ export interface World {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  /** Takes the keys out of a text. */
+  readonly scrub: Scrub;
   readonly store: Store;
   readonly storage: Storage;
   readonly router: Router;
@@ -56,7 +63,8 @@ export interface World {
 }
 
 /** Opens the world. Services and child processes start when they are first used; a status query starts none. */
-export async function openWorld(config: Config, { clock, ids, random, logFile }: WorldDeps): Promise<World> {
+export async function openWorld(config: Config, deps: WorldDeps): Promise<World> {
+  const { clock, ids, random, logFile, onKeySwitch, scrub = createScrubber(config.secrets) } = deps;
   const { settings, home } = config;
   const releasers: (() => void | Promise<void>)[] = [];
   const close = async () => {
@@ -66,14 +74,14 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
     // Until a job needs a paid service, no connection of this process may leave the machine.
     const unlock = lockTransport();
     releasers.push(unlock);
-    const store = openStore({ home, clock });
+    const store = openStore({ home, clock, scrub });
     releasers.push(() => store.close());
     const storage = openStorage(home, thisProcess());
     const log = createLog({
       target: logFile === undefined ? { directory: join(home, 'logs') } : { file: logFile },
       level: settings.LOG_LEVEL,
       clock,
-      scrub: createScrubber(config.secrets),
+      scrub,
     });
     // Twice the processors: while some documents are chunked and embedded here, the next are read in the child processes.
     const concurrency = settings.WORKER_CONCURRENCY ?? Math.min(8, 2 * availableParallelism());
@@ -100,6 +108,7 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       random,
       log,
       webhook: () => (listener === undefined ? null : remoteTarget(listener, config)),
+      onKeySwitch,
       onFirstUse: unlock,
     });
     releasers.push(() => real.close());
@@ -144,6 +153,7 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       clock,
       ids,
       log,
+      scrub,
       store,
       storage,
       router,
