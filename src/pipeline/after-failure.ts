@@ -4,6 +4,7 @@ import { backoffMs } from '../domain/backoff.ts';
 import { stepOf } from '../domain/job-state.ts';
 import type { RouteReason, ServiceName } from '../domain/service-mode.ts';
 import { latestAttempt, updateAttempt } from '../store/attempts.ts';
+import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { JobRow } from '../store/schema.ts';
 import { decisionOf, requireSameDecision, routeChange } from './route.ts';
 import type { Outcome, PipelineDeps } from './stage.ts';
@@ -29,7 +30,10 @@ const NO_BUDGET_WAIT_MS = 60_000;
 export async function afterFailure(job: JobRow, error: TvdbError, deps: PipelineDeps): Promise<Outcome> {
   const { settings, clock, random, router } = deps;
   const service = serviceAt(job);
-  const triesLeft = job.retry_count < settings.MAX_RETRIES;
+  // A parse that was started is paid, and to ask for it is free: it is asked for until its time is over.
+  const deadline = service === 'llamaparse' ? await deadlineOf(job, deps) : null;
+  const awaited = deadline !== null && clock.now() < deadline;
+  const triesLeft = awaited || job.retry_count < settings.MAX_RETRIES;
   if (service !== null && (AT_ONCE.includes(error.code) || !triesLeft)) {
     const fallback = await fallbackOf(job, service, error, deps);
     if (fallback !== null) return fallback;
@@ -50,7 +54,9 @@ export async function afterFailure(job: JobRow, error: TvdbError, deps: Pipeline
   const growing = backoffMs(job.retry_count, { base: settings.RETRY_BASE, cap: settings.RETRY_CAP }, random);
   const wait = error.retry.kind === 'after' ? Math.max(error.retry.ms, growing) : growing;
   const until = clock.now() + wait;
-  const note = `${error.message} (try ${job.retry_count + 1} of ${settings.MAX_RETRIES + 1})`;
+  const note = awaited
+    ? `${error.message} (the parse is under way and is asked for again)`
+    : `${error.message} (try ${job.retry_count + 1} of ${settings.MAX_RETRIES + 1})`;
   const reason = error.code === 'E301' ? 'rate_limit' : 'retry';
   return {
     kind: 'park',
@@ -60,6 +66,15 @@ export async function afterFailure(job: JobRow, error: TvdbError, deps: Pipeline
     event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { reason, note, until, error: error.label } },
     set: { retry_count: job.retry_count + 1, last_error: JSON.stringify(storedError(error)) },
   };
+}
+
+/** Until when a paid parse that has an id is asked for; `null` when there is none. */
+async function deadlineOf(job: JobRow, { store, settings }: PipelineDeps): Promise<number | null> {
+  if (job.status !== 'parse_queued') return null;
+  const attempt = await latestAttempt(store.db, job.job_id, 'parse');
+  if (attempt === undefined || attempt.origin === 'mock' || attempt.remote_id === null) return null;
+  const ended = attempt.outcome === 'failed' || attempt.outcome === 'ok';
+  return ended ? null : (attempt.sent ?? attempt.started_at) + settings.PARSE_DEADLINE;
 }
 
 /** An embedding request that may have arrived: the next look decides whether it may be sent once more. */
@@ -94,7 +109,7 @@ export async function fallbackOf(
   job: JobRow,
   service: ServiceName,
   error: TvdbError,
-  { store }: PipelineDeps,
+  { store, clock }: PipelineDeps,
 ): Promise<Outcome | null> {
   const why = FALLBACK_REASONS[error.code];
   const { overrides } = decisionOf(job);
@@ -116,7 +131,9 @@ export async function fallbackOf(
     set: { ...set, retry_count: 0, last_error: JSON.stringify(storedError(error)) },
     check: (trx) => requireSameDecision(trx, job),
     write: async (trx) => {
-      if (unsent !== undefined) await updateAttempt(trx, unsent, { outcome: 'failed' });
+      if (unsent === undefined) return;
+      await updateAttempt(trx, unsent, { outcome: 'failed' });
+      await wakeSlotWaiter(trx, clock.now());
     },
   };
 }

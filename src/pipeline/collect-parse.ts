@@ -3,7 +3,7 @@ import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import { allows } from '../domain/service-mode.ts';
-import type { ParseService } from '../services/parse/port.ts';
+import type { ParseResult, ParseService } from '../services/parse/port.ts';
 import { latestAttempt, updateAttempt } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
@@ -29,7 +29,7 @@ export const collectParse: Stage = async (job, context) => {
   if (real && !router.usable('llamaparse'))
     return unusable('llamaparse', { use: null, why: 'key_missing', fallback: false }, job, clock.now());
   if (attempt.sent === null && !allows(decisionOf(job).overrides?.llamaparse ?? job.service_mode, attempt.origin))
-    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt) };
+    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt, clock.now()) };
   const service = await router.parseService(attempt.origin, parseOptionsOf(job, settings));
   if (attempt.remote_id !== null) return collect(job, attempt, attempt.remote_id, service, context);
   if (attempt.sent === null) return sent(job, await sendParse(job, attempt, service, context), service, context);
@@ -75,9 +75,25 @@ async function collect(
     await service.cancel(remoteId, abort);
     throw await failed(attempt, tooSlow(remoteId, settings.PARSE_DEADLINE), context);
   }
-  const result = await service.fetchResult(remoteId, abort, await askedPages(job, attempt, context));
+  const result = await fetched(job, attempt, service, remoteId, context);
   reach('parse.result_fetched');
   return stored(job, attempt, service, result, context);
+}
+
+/** The result. A result that the service no longer has ends the attempt: to ask for it again would bring the same answer. */
+async function fetched(
+  job: JobRow,
+  attempt: AttemptRow,
+  service: ParseService,
+  remoteId: string,
+  context: StageContext,
+): Promise<ParseResult> {
+  try {
+    return await service.fetchResult(remoteId, context.abort, await askedPages(job, attempt, context));
+  } catch (thrown) {
+    if (thrown instanceof TvdbError && thrown.code === 'E311') throw await failed(attempt, thrown, context);
+    throw thrown;
+  }
 }
 
 /** The pages a result must have: those that were asked for by number, or all of the document. */
@@ -93,7 +109,7 @@ async function stored(
   job: JobRow,
   attempt: AttemptRow,
   service: ParseService,
-  result: { pages: ParsedPage[]; creditsBilled: number | null },
+  result: ParseResult,
   { clock, store }: StageContext,
 ): Promise<Outcome> {
   const parseId = job.parse_id;
@@ -142,17 +158,16 @@ function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outco
   return { kind: 'park', reason: 'awaiting_result', until: clock.now() + wait, note: 'the parser is at work' };
 }
 
-/** A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. */
-function lost(why: string, job: JobRow, attempt: AttemptRow, { settings, clock }: StageContext): Outcome {
-  const write = async (trx: Trx) => {
-    await failing(attempt)(trx);
-    await wakeSlotWaiter(trx, clock.now());
-  };
-  if (job.retry_count >= settings.MAX_RETRIES) {
-    const error = new TvdbError('E303', { message: `The parse was lost ${job.retry_count + 1} times`, why });
-    return { kind: 'fail', error, write };
-  }
-  return { ...toStart(why), set: { retry_count: job.retry_count + 1 }, write };
+/**
+ * A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. Throws then; nothing is at the service,
+ * so the job may still fall back.
+ */
+async function lost(why: string, job: JobRow, attempt: AttemptRow, context: StageContext): Promise<Outcome> {
+  const { settings, clock } = context;
+  const tries = job.retry_count + 1;
+  if (tries > settings.MAX_RETRIES)
+    throw await failed(attempt, new TvdbError('E303', { message: `The parse was lost ${tries} times`, why }), context);
+  return { ...toStart(why), set: { retry_count: tries }, write: failing(attempt, clock.now()) };
 }
 
 /** Back to `uploaded`, where a new attempt is made. */
@@ -160,17 +175,21 @@ function toStart(why: string): Outcome & { kind: 'move' } {
   return { kind: 'move', to: 'uploaded', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
 }
 
-function failing({ attempt_id: id }: AttemptRow) {
-  return (trx: Trx) => updateAttempt(trx, id, { outcome: 'failed' });
+/** The write that ends an attempt without a result, and gives its slot to another job. */
+function failing({ attempt_id: id }: AttemptRow, now: number, error: TvdbError | null = null) {
+  return async (trx: Trx) => {
+    await updateAttempt(trx, id, {
+      outcome: 'failed',
+      ...(error !== null && { error: JSON.stringify(storedError(error)) }),
+    });
+    await wakeSlotWaiter(trx, now);
+  };
 }
 
 /** Commits that an attempt failed, and returns the error to throw. */
 async function failed(attempt: AttemptRow, error: unknown, { record, clock }: StageContext): Promise<TvdbError> {
   const known = asTvdbError(error);
-  await record(async (trx) => {
-    await updateAttempt(trx, attempt.attempt_id, { outcome: 'failed', error: JSON.stringify(storedError(known)) });
-    await wakeSlotWaiter(trx, clock.now());
-  });
+  await record(failing(attempt, clock.now(), known));
   return known;
 }
 
