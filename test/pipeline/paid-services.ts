@@ -1,4 +1,5 @@
 /** Paid services from memory: they remember every request, bill what they accept, and fail as a test tells them to. */
+import { statSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../src/base/error-codes.ts';
 import { type Retry, TvdbError } from '../../src/base/errors.ts';
@@ -195,6 +196,8 @@ export function paidLine(
     real: { parser: remote, embedder: embedding, ...(keys && { keys }) },
     settings: {
       POLL_INTERVAL: 1_000,
+      RETRY_BASE: 1_000,
+      RETRY_CAP: 8_000,
       // A drain goes on until every job has ended or waits for the user.
       DRAIN_WAIT: 1_000_000_000,
       UNKNOWN_OUTCOME_WINDOW: 40_000,
@@ -204,6 +207,9 @@ export function paidLine(
       ...settings,
     },
   });
+  const { storage } = line.deps;
+  // At once: what takes real time would be slept through by a clock that moves on by itself.
+  storage.hasLength = async (uri, bytes) => statSync(storage.pathOf(uri)).size === bytes;
   return { ...line, clock, remote, embedding };
 }
 
@@ -221,6 +227,32 @@ export async function settle<T>(clock: VirtualClock, promise: Promise<T>, step =
     await clock.advance(step);
   }
   return end;
+}
+
+/** Lets work go on, moving time by `step` between two looks, until something is so. */
+export async function until(clock: VirtualClock, isSo: () => Promise<boolean> | boolean, step = 0): Promise<void> {
+  for (let turn = 0; !(await isSo()); turn += 1) {
+    if (turn > 20_000) throw new Error('this never comes');
+    await clock.advance(step);
+  }
+}
+
+/**
+ * Ends a process as a crash does: it writes nothing any more, and its leases are free. Returns the next process on the same
+ * store, in front of the same services.
+ */
+export function crash(line: PaidLine, seed = 2): PaidLine {
+  line.deps.store.write = () => new Promise(() => {});
+  line.store.sqlite.exec("UPDATE upload_jobs SET lease_owner = 'dead', lease_until = 1 WHERE lease_owner IS NOT NULL");
+  const { home, clock, remote, embedding } = line;
+  return paidLine({
+    home,
+    clock,
+    seed,
+    paidParser: remote,
+    paidEmbedder: embedding,
+    settings: line.deps.settings,
+  });
 }
 
 /** Works until every job has ended or waits for the user. */
