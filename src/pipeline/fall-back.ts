@@ -2,6 +2,7 @@
 import { storedError, type TvdbError } from '../base/errors.ts';
 import type { RouteReason, ServiceName } from '../domain/service-mode.ts';
 import { latestAttempt } from '../store/attempts.ts';
+import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
 import { decisionOf, requireSameDecision, routeChange } from './route.ts';
@@ -52,7 +53,9 @@ export async function fallbackOf(
     set: { ...set, retry_count: 0, last_error: JSON.stringify(storedError(error)) },
     check: (trx) => requireSameDecision(trx, job),
     write: async (trx) => {
-      if (unsent !== undefined) await endAttempt(trx, unsent, { outcome: 'failed' }, deps, { because: 'not_sent' });
+      if (unsent === undefined) return;
+      await endAttempt(trx, unsent, { outcome: 'failed' }, deps, { because: 'not_sent' });
+      await wakeSlotWaiter(trx, deps.clock.now());
     },
   };
 }
