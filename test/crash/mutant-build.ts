@@ -1,5 +1,14 @@
 /** Builds of tvdb with one mistake each, made by replacing text of `dist/`: what the crash tests must catch. */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BINARY } from './processes.ts';
@@ -14,7 +23,8 @@ export interface Mistake {
 export function mutantBuild(mistakes: readonly Mistake[]): { binary: string; directory: string } {
   const root = dirname(dirname(BINARY));
   const directory = mkdtempSync(join(realpathSync(tmpdir()), 'tvdb-mutant-'));
-  for (const part of ['bin', 'dist', 'package.json']) cpSync(join(root, part), join(directory, part), { recursive: true });
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(root, part), join(directory, part), { recursive: true });
   symlinkSync(realpathSync(join(root, 'node_modules')), join(directory, 'node_modules'));
   mkdirSync(join(directory, 'fixtures'), { recursive: true });
   const files = readdirSync(join(directory, 'dist'), { recursive: true, encoding: 'utf8' })

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeMany } from '../../fixtures/mutate.mjs';
 import { type Mistake, mutantBuild } from './mutant-build.ts';
-import { judge } from './paid-witness.ts';
+import { judge, mostAtATime } from './paid-witness.ts';
 import { openCase, upload } from './simulator-process.ts';
 
 interface Mutant extends Mistake {
@@ -65,5 +65,17 @@ describe.concurrent('a build that', () => {
     await paid.run(['run'], one);
     const { problems } = await judge(paid, { embeddedAgain: 1 });
     expect(problems).toContainEqual(expect.stringMatching(caught));
+  });
+
+  it('does not count the parses at the service is caught', async (hooks) => {
+    const { binary, directory } = mutantBuild([
+      { find: 'if (real && await parsesInFlight(store.db) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
+      { find: 'if (real && await parsesInFlight(trx) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
+    ]);
+    hooks.onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
+    const paid = await openCase(hooks, { binary, latency: 'parse=2s,page=0ms,embed=10ms' });
+    await makeMany(paid.documents, 6, 54);
+    expect((await paid.run(upload(paid.documents), { LLAMAPARSE_PARALLEL: '3' })).code).toBe(0);
+    expect(mostAtATime(paid.simulator.requests())).toBeGreaterThan(3);
   });
 });

@@ -19,7 +19,8 @@ interface StoredAttempt {
 }
 
 interface StoreSide {
-  jobs: { status: string; file_sha256: string }[];
+  /** `held`: rests until the user does something. */
+  jobs: { job_id: string; status: string; held: 0 | 1; file_sha256: string }[];
   attempts: StoredAttempt[];
   /** Event codes with how often each was written. */
   events: Record<string, number>;
@@ -67,7 +68,8 @@ export async function storeSide(home: string): Promise<StoreSide> {
     const all = <T>(query: string) => store.sqlite.prepare(query).all() as T[];
     return {
       jobs: all(
-        'SELECT j.status, d.file_sha256 FROM upload_jobs j JOIN documents d ON d.document_id = j.document_id ORDER BY j.created_at',
+        `SELECT j.job_id, j.status, j.park_reason IS NOT NULL AND j.run_after IS NULL AS held, d.file_sha256
+         FROM upload_jobs j JOIN documents d ON d.document_id = j.document_id ORDER BY j.created_at`,
       ),
       attempts: all(
         `SELECT a.attempt_id, a.service, a.outcome, a.remote_id, d.file_sha256 FROM attempts a
@@ -100,9 +102,7 @@ export async function judge({ home, documents, simulator }: PaidCase, allowed: A
   }
   for (const sha of parsed.keys()) if (!wanted.includes(sha)) problems.push(`a parse of unknown bytes ${sha}`);
   problems.push(...once(creates, 'parse'), ...billed(bill, creates, wanted.length + (allowed.twins ?? 0)));
-  const lost = wanted.filter(
-    (sha) => !store.jobs.some((job) => job.file_sha256 === sha && job.status === 'complete'),
-  );
+  const lost = wanted.filter((sha) => !store.jobs.some((job) => job.file_sha256 === sha && job.status === 'complete'));
   for (const sha of lost) problems.push(`document ${sha.slice(0, 8)} is not complete`);
   for (const { status } of store.jobs)
     if (status !== 'complete' && status !== 'duplicate') problems.push(`a job is ${status}`);
@@ -140,10 +140,11 @@ function parsesOf(requests: readonly LoggedRequest[], creates: readonly LoggedRe
   return parsed;
 }
 
-/** M5: an attempt id is sent once at most. */
+/** M5: an attempt id is sent once at most; again only with another key, as 401 proves that nothing was accepted. */
 function once(requests: readonly LoggedRequest[], what: string): string[] {
   const times = new Map<string, number>();
-  for (const { attemptId } of requests) times.set(attemptId ?? 'none', (times.get(attemptId ?? 'none') ?? 0) + 1);
+  for (const { attemptId, status } of requests)
+    if (status !== 401) times.set(attemptId ?? 'none', (times.get(attemptId ?? 'none') ?? 0) + 1);
   return [...times]
     .filter(([id, count]) => count > 1 || id === 'none')
     .map(([id, count]) => `${what}: attempt ${id} was sent ${count} times`);
@@ -214,4 +215,16 @@ function embeddedAgain(
     if (again > most) problems.push(`a text was paid for ${again + 1} times, ${most + 1} are allowed`);
   }
   return { problems, texts };
+}
+
+/** Parses at the service at once, each from its create to the answer that brought its result. */
+export function mostAtATime(requests: readonly LoggedRequest[]): number {
+  let now = 0;
+  let most = 0;
+  for (const { operation, accepted, status } of requests) {
+    if (operation === 'parse.create' && accepted) now += 1;
+    if (operation === 'parse.result' && status === 200) now -= 1;
+    most = Math.max(most, now);
+  }
+  return most;
 }

@@ -82,18 +82,20 @@ export async function startSimulator(directory: string, flags: SimulatorFlags = 
       if (!answer.ok) throw new Error(`the simulator answered ${answer.status}: ${await answer.text()}`);
     },
     async stop() {
-      const ended = once(child, 'close');
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGKILL');
-        await ended;
-      }
+      const { exitCode, signalCode } = child;
       running.delete(child);
+      // It is the witness: what was seen after its death proves nothing.
+      if (exitCode !== null || signalCode !== null)
+        throw new Error(`the simulator ended by itself (${exitCode ?? signalCode}): ${urls.said()}`);
+      const ended = once(child, 'close');
+      child.kill('SIGKILL');
+      await ended;
     },
   };
 }
 
 /** What it prints first: a line for each service, its name and its address. */
-async function addresses(child: ChildProcess): Promise<{ llamaparse: string; openai: string }> {
+async function addresses(child: ChildProcess): Promise<{ llamaparse: string; openai: string; said: () => string }> {
   let said = '';
   child.stderr?.on('data', (part: Buffer) => {
     said += String(part);
@@ -102,10 +104,10 @@ async function addresses(child: ChildProcess): Promise<{ llamaparse: string; ope
     child.once('close', () => reject(new Error(`the simulator ended: ${said}`)));
     child.stdout?.on('data', (part: Buffer) => {
       said += String(part);
-      const [llamaparse, openai] = ['llamaparse', 'openai'].map((name) =>
-        new RegExp(`^${name}\\t(\\S+)$`, 'm').exec(said)?.[1],
+      const [llamaparse, openai] = ['llamaparse', 'openai'].map(
+        (name) => new RegExp(`^${name}\\t(\\S+)$`, 'm').exec(said)?.[1],
       );
-      if (llamaparse !== undefined && openai !== undefined) resolve({ llamaparse, openai });
+      if (llamaparse !== undefined && openai !== undefined) resolve({ llamaparse, openai, said: () => said });
     });
   });
 }
