@@ -1,7 +1,7 @@
 /** Several real processes on one store and one simulator: limits, the breaker and keys are those of all together. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { makeMany } from '../../fixtures/mutate.mjs';
 import { sha256 } from '../../src/base/hash.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -43,6 +43,26 @@ describe('T06 several processes', () => {
       embeddedAgain: 0,
     });
     expect([1, 2, 3]).toContain(mostAtATime(paid.simulator.requests()));
+    await audit(paid.home);
+  });
+});
+
+describe('T30 a process that is stopped while the service answers it', () => {
+  it('loses its job to another one, which adopts the parse; woken up again it pays for nothing', async (hooks) => {
+    const paid = await openCase(hooks, { faults: 'parse.create=delay:300ms' });
+    await makeMany(paid.documents, 1, 55);
+    const env = { LEASE_DURATION: '2s', HEARTBEAT_INTERVAL: '500ms' };
+    const stopped = paid.start(upload(paid.documents), env);
+    // The create is in the log before its answer leaves.
+    await vi.waitFor(() => expect(paid.simulator.requests('parse.create')).toHaveLength(1), { timeout: 60_000 });
+    stopped.kill('SIGSTOP');
+    const other = await paid.run(['run'], env);
+    expect([other.code, other.err]).toEqual([0, expect.any(String)]);
+    stopped.kill('SIGCONT');
+    const woken = await stopped.ended;
+    expect([woken.code, woken.err]).toEqual([0, expect.any(String)]);
+    const verdict = await judge(paid);
+    expect(verdict).toMatchObject({ problems: [], creates: 1, accepted: 1, embeddedAgain: 0 });
     await audit(paid.home);
   });
 });
