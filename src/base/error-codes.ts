@@ -164,6 +164,36 @@ export const ERROR_CODES = {
     title: 'A service refused the key',
     fix: 'Check the key, and that it belongs to the region of the base URL (`tvdb doctor` asks without spending).',
   },
+  E201: {
+    category: 'budget',
+    exit: 5,
+    title: 'A budget does not allow it (CostLimitExceeded)',
+    fix: 'Wait until the budget starts anew, or raise it with `tvdb costs budget set`.',
+  },
+  E202: {
+    category: 'budget',
+    exit: 5,
+    title: 'Spending needs a consent that was not given',
+    fix: 'Add --max-cost with the sum you agree to, or --yes.',
+  },
+  E203: {
+    category: 'budget',
+    exit: 5,
+    title: 'There is no price for what was asked',
+    fix: 'Choose another model or tier, or give its price in PRICE_BOOK_FILE.',
+  },
+  E204: {
+    category: 'budget',
+    exit: 5,
+    title: 'A budget is stopped because a service charged more than was foreseen',
+    fix: 'See `tvdb costs holds`, then acknowledge the overrun.',
+  },
+  E205: {
+    category: 'internal',
+    exit: 70,
+    title: 'The ledger does not add up',
+    fix: 'Nothing more is spent. Run `tvdb costs verify`.',
+  },
   E301: { category: 'upstream', exit: 6, title: 'A service is limiting requests', fix: 'Wait and run `tvdb run`.' },
   E302: {
     category: 'budget',

@@ -1,4 +1,5 @@
 /** Readers of setting texts: each takes the text of one value and returns it typed, or throws saying what it must be. */
+import { parseUsd } from '../domain/money.ts';
 
 /** Any non-empty text. */
 export function text(value: string): string {
@@ -27,6 +28,13 @@ export function integer(least: number, most: number): (value: string) => number 
     if (!(number >= least && number <= most)) throw new Error(`must be a whole number from ${least} to ${most}`);
     return number;
   };
+}
+
+/** A sum in USD such as 5 or 0.25, as nano-USD. */
+export function usd(value: string): number {
+  const nano = parseUsd(value);
+  if (nano === null) throw new Error('must be a sum in USD such as 5 or 0.25, at most 1000000');
+  return nano;
 }
 
 /** A share from 0 to 1. */

@@ -18,6 +18,7 @@ export interface Variable<T> {
     | 'Upload limits'
     | 'Pipeline'
     | 'Real services'
+    | 'Money'
     | 'Results and webhooks'
     | 'HTTP API'
     | 'Mock services'
@@ -341,6 +342,73 @@ export const VARIABLES = {
     doc: 'How long they are paused before one is tried; grows while it keeps failing.',
     default: '30s',
     parse: read.duration(10, 3_600_000),
+  }),
+  DAILY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent in a day (of TVDB_TIMEZONE), in USD. 0 stops every paid request.',
+    default: '5',
+    parse: read.usd,
+  }),
+  HOURLY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent in an hour, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  MONTHLY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent in a calendar month, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  RUN_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that one invocation may spend, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  LLAMAPARSE_DAILY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent at LlamaParse in a day, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  OPENAI_DAILY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent at OpenAI in a day, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  HOURLY_REQUEST_LIMIT: variable({
+    group: 'Money',
+    doc: 'Most requests that may be billed in an hour.',
+    default: undefined,
+    parse: read.integer(0, 1_000_000),
+  }),
+  COST_AUTO_APPROVE_USD: variable({
+    group: 'Money',
+    doc: 'Estimates up to this sum, in USD, go without asking.',
+    default: '0.05',
+    parse: read.usd,
+  }),
+  HYBRID_ON_BUDGET: variable({
+    group: 'Money',
+    doc: 'What hybrid does when a budget is used up: defer (wait until it starts anew), mock (fall back, visibly).',
+    default: 'defer',
+    parse: read.choice(['defer', 'mock'] as const),
+    choices: ['defer', 'mock'],
+  }),
+  PRICE_BOOK_FILE: variable({
+    group: 'Money',
+    doc: 'JSON file with prices of your own; what it does not name keeps the list price.',
+    default: undefined,
+    parse: read.text,
+  }),
+  RETENTION_DAYS: variable({
+    group: 'Money',
+    doc: 'How many days samples, deliveries and closed budget windows are kept. The ledger is kept for good.',
+    default: '30',
+    parse: read.integer(1, 3650),
   }),
   TVDB_RESULTS: variable({
     group: 'Results and webhooks',

@@ -3,13 +3,15 @@ import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import { allows } from '../domain/service-mode.ts';
-import type { ParseService } from '../services/parse/port.ts';
-import { latestAttempt, updateAttempt } from '../store/attempts.ts';
+import type { ReleaseProof } from '../ledger/end.ts';
+import type { ParseResult, ParseService } from '../services/parse/port.ts';
+import { latestAttempt } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
 import { pagesOf, parseById, putParse } from '../store/parses.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import { lookFor } from './look-for-parse.ts';
 import { decisionOf, parseOptionsOf, unusable } from './route.ts';
 import { sendParse } from './send-parse.ts';
@@ -29,7 +31,7 @@ export const collectParse: Stage = async (job, context) => {
   if (real && !router.usable('llamaparse'))
     return unusable('llamaparse', { use: null, why: 'key_missing', fallback: false }, job, clock.now());
   if (attempt.sent === null && !allows(decisionOf(job).overrides?.llamaparse ?? job.service_mode, attempt.origin))
-    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt) };
+    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt, context, {}) };
   const service = await router.parseService(attempt.origin, parseOptionsOf(job, settings));
   if (attempt.remote_id !== null) return collect(job, attempt, attempt.remote_id, service, context);
   if (attempt.sent === null) return sent(job, await sendParse(job, attempt, service, context), service, context);
@@ -75,9 +77,25 @@ async function collect(
     await service.cancel(remoteId, abort);
     throw await failed(attempt, tooSlow(remoteId, settings.PARSE_DEADLINE), context);
   }
-  const result = await service.fetchResult(remoteId, abort, await askedPages(job, attempt, context));
+  const result = await fetched(job, attempt, service, remoteId, context);
   reach('parse.result_fetched');
   return stored(job, attempt, service, result, context);
+}
+
+/** The result. A result that the service no longer has ends the attempt: to ask for it again would bring the same answer. */
+async function fetched(
+  job: JobRow,
+  attempt: AttemptRow,
+  service: ParseService,
+  remoteId: string,
+  context: StageContext,
+): Promise<ParseResult> {
+  try {
+    return await service.fetchResult(remoteId, context.abort, await askedPages(job, attempt, context));
+  } catch (thrown) {
+    if (thrown instanceof TvdbError && thrown.code === 'E311') throw await failed(attempt, thrown, context);
+    throw thrown;
+  }
 }
 
 /** The pages a result must have: those that were asked for by number, or all of the document. */
@@ -93,9 +111,10 @@ async function stored(
   job: JobRow,
   attempt: AttemptRow,
   service: ParseService,
-  result: { pages: ParsedPage[]; creditsBilled: number | null },
-  { clock, store }: StageContext,
+  result: ParseResult,
+  context: StageContext,
 ): Promise<Outcome> {
+  const { clock, store } = context;
   const parseId = job.parse_id;
   if (parseId === null) throw new Error('a parse attempt without a parse id');
   const earlier = attempt.operation === 'parse_pages' ? await parseById(store.db, parseId) : undefined;
@@ -119,11 +138,9 @@ async function stored(
         pages,
         created_at: clock.now(),
       });
-      await updateAttempt(trx, attempt.attempt_id, {
-        outcome: 'ok',
-        billed_units: result.creditsBilled,
-        latency_ms: Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at)),
-      });
+      const latency = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
+      const ending = { outcome: 'ok', billed_units: result.creditsBilled, latency_ms: latency } as const;
+      await endAttempt(trx, attempt.attempt_id, ending, context);
       if (service.origin === 'real') await wakeSlotWaiter(trx, clock.now());
     },
   };
@@ -142,17 +159,19 @@ function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outco
   return { kind: 'park', reason: 'awaiting_result', until: clock.now() + wait, note: 'the parser is at work' };
 }
 
-/** A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. */
-function lost(why: string, job: JobRow, attempt: AttemptRow, { settings, clock }: StageContext): Outcome {
-  const write = async (trx: Trx) => {
-    await failing(attempt)(trx);
-    await wakeSlotWaiter(trx, clock.now());
-  };
-  if (job.retry_count >= settings.MAX_RETRIES) {
-    const error = new TvdbError('E303', { message: `The parse was lost ${job.retry_count + 1} times`, why });
-    return { kind: 'fail', error, write };
-  }
-  return { ...toStart(why), set: { retry_count: job.retry_count + 1 }, write };
+/**
+ * A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. Throws then; nothing is at the service,
+ * so the job may still fall back.
+ */
+async function lost(why: string, job: JobRow, attempt: AttemptRow, context: StageContext): Promise<Outcome> {
+  const { settings, record } = context;
+  const tries = job.retry_count + 1;
+  const ending = { because: 'absent' } as const;
+  if (tries <= settings.MAX_RETRIES)
+    return { ...toStart(why), set: { retry_count: tries }, write: failing(attempt, context, ending) };
+  const error = new TvdbError('E303', { message: `The parse was lost ${tries} times`, why });
+  await record(failing(attempt, context, { ...ending, error }));
+  throw error;
 }
 
 /** Back to `uploaded`, where a new attempt is made. */
@@ -160,17 +179,26 @@ function toStart(why: string): Outcome & { kind: 'move' } {
   return { kind: 'move', to: 'uploaded', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
 }
 
-function failing({ attempt_id: id }: AttemptRow) {
-  return (trx: Trx) => updateAttempt(trx, id, { outcome: 'failed' });
+/** The write that ends an attempt without a result, and gives its slot to another job. */
+function failing(
+  { attempt_id: id }: AttemptRow,
+  context: StageContext,
+  { error, ...money }: { error?: TvdbError; because?: ReleaseProof; charge?: 'possible' },
+) {
+  return async (trx: Trx) => {
+    const ending = { outcome: 'failed', ...(error && { error: JSON.stringify(storedError(error)) }) } as const;
+    await endAttempt(trx, id, ending, context, money);
+    await wakeSlotWaiter(trx, context.clock.now());
+  };
 }
 
-/** Commits that an attempt failed, and returns the error to throw. */
-async function failed(attempt: AttemptRow, error: unknown, { record, clock }: StageContext): Promise<TvdbError> {
+/**
+ * Commits that a parse failed at its service, and returns the error to throw. Whether a failed parse is billed is not
+ * documented: its hold is kept until the service's own figure is known (`tvdb costs reconcile`).
+ */
+async function failed(attempt: AttemptRow, error: unknown, context: StageContext): Promise<TvdbError> {
   const known = asTvdbError(error);
-  await record(async (trx) => {
-    await updateAttempt(trx, attempt.attempt_id, { outcome: 'failed', error: JSON.stringify(storedError(known)) });
-    await wakeSlotWaiter(trx, clock.now());
-  });
+  await context.record(failing(attempt, context, { error: known, charge: 'possible' }));
   return known;
 }
 

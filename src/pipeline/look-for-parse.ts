@@ -3,6 +3,7 @@ import { asTvdbError } from '../base/errors.ts';
 import type { ParseService } from '../services/parse/port.ts';
 import { searchWindow, updateAttempt } from '../store/attempts.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
 
 /** What a look found: the remote job, proof that there is none, or nothing yet (the job rests until the next look). */
@@ -25,14 +26,16 @@ export async function lookFor(
   const { clock, settings, abort } = context;
   const sentAt = attempt.sent ?? attempt.started_at;
   // Where absence would be proven, our clock is not believed: a re-sent parse is paid twice.
-  const isLast = clock.now() >= sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
+  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
+  const isLast = clock.now() >= deadline;
   const window = searchWindow(attempt, clock.now(), isLast ? 'wide' : 'near');
   let found: string[];
   try {
     found = await service.findByAttempt(attempt.attempt_id, window, abort);
   } catch (thrown) {
     if (abort.aborted) throw thrown;
-    return again(asTvdbError(thrown).message, attempt, context);
+    const { message, retry } = asTvdbError(thrown);
+    return again(message, attempt, context, { leastMs: retry.kind === 'after' ? retry.ms : 0 });
   }
   const [remoteId, ...more] = found;
   if (remoteId !== undefined) {
@@ -44,8 +47,7 @@ export async function lookFor(
   }
   // What ran in a process that is gone needs no grace.
   if (service.runsHere || service.origin === 'mock') return { absent: 'the attempt never reached the parser' };
-  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
-  if (!isLast) return again('the service does not list it', attempt, context, deadline);
+  if (!isLast) return again('the service does not list it', attempt, context, { deadline });
   await context.record(async () => {}, {
     event: {
       code: 'PARSE_ABSENT',
@@ -56,17 +58,25 @@ export async function lookFor(
   return { absent: 'the request never reached the service' };
 }
 
-function again(why: string, attempt: AttemptRow, { clock, settings }: StageContext, deadline?: number): Outcome {
+/** Rests until the next look: not before `leastMs` (the service asked for a pause), and not after `deadline`. */
+function again(
+  why: string,
+  attempt: AttemptRow,
+  context: StageContext,
+  { leastMs = 0, deadline = Number.POSITIVE_INFINITY }: { leastMs?: number; deadline?: number },
+): Outcome {
+  const { clock, settings } = context;
   const now = clock.now();
   const age = Math.max(0, now - (attempt.sent ?? attempt.started_at));
-  const growing = Math.max(Math.min(LEAST_WAIT_MS, settings.UNKNOWN_OUTCOME_WINDOW / 4), age);
-  const until = Math.min(now + growing, deadline === undefined || deadline <= now ? now + growing : deadline);
+  // An outage does not end sooner for being old: looks are never further apart than the window is wide.
+  const growing = Math.min(Math.max(LEAST_WAIT_MS, age), settings.UNKNOWN_OUTCOME_WINDOW);
+  const until = Math.round(Math.min(now + Math.max(growing, leastMs), deadline));
   return {
     kind: 'park',
     reason: 'unknown_outcome',
     until,
     note: `it is not known whether the parse request arrived: ${why}; nothing is sent again until that is known`,
-    write: (trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }),
+    write: (trx) => endAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }, context),
   };
 }
 

@@ -14,8 +14,8 @@ interface Row {
 
 export interface EmbeddingsEndpoint {
   create(request: SimRequest): Promise<Answer>;
-  /** The answer to one checked body, as batches need it. Throws `Refused`. */
-  compute(body: unknown): Promise<{ request: EmbeddingRequest; body: Record<string, unknown> }>;
+  /** Checks a body as the endpoint would, for batches. Throws `Refused`. */
+  check(body: unknown): Promise<EmbeddingRequest>;
 }
 
 /** `delay` is in milliseconds; `admit` takes a request's tokens from the minute's allowance or throws `Refused`. */
@@ -44,17 +44,20 @@ export function createEmbeddings(
         tokens: asked.tokens,
         batchId: null,
       });
-      return { status: 200, body: answerOf(asked, request), headers, accepted: [request.requestId], delay };
+      return {
+        status: 200,
+        body: answerOf(asked, request.fault?.action),
+        headers,
+        accepted: [request.requestId],
+        delay,
+      };
     },
-    async compute(body) {
-      const asked = await checked(body);
-      return { request: asked, body: answerOf(asked, undefined) };
-    },
+    check: checked,
   };
 }
 
-function answerOf(asked: EmbeddingRequest, request: SimRequest | undefined): Record<string, unknown> {
-  const action = request?.fault?.action;
+/** The answer to a checked request, spoiled as `action` says. */
+export function answerOf(asked: EmbeddingRequest, action?: string): Record<string, unknown> {
   const dimensions = action === 'wrong-dims' ? 256 : asked.dimensions;
   const base64 = asked.base64 && action !== 'floats';
   const rows = asked.texts.map((text, index): Row => {

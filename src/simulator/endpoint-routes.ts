@@ -1,7 +1,10 @@
 /** The table of endpoints of both services. */
+import type { BatchEndpoints } from './batch-endpoints.ts';
+import type { BatchFiles } from './batch-files.ts';
 import type { EmbeddingsEndpoint } from './embeddings-endpoint.ts';
 import type { Files } from './files-endpoints.ts';
 import { getModel, listModels } from './models-endpoint.ts';
+import type { Operation } from './operations.ts';
 import type { ParseEndpoints } from './parse-endpoints.ts';
 import { EXTENSIONS } from './parse-jobs.ts';
 import type { Route } from './routes.ts';
@@ -9,8 +12,16 @@ import type { Route } from './routes.ts';
 const FILES = '/api/v1/beta/files';
 const PARSE = '/api/v2/parse';
 
+export interface Endpoints {
+  readonly files: Files;
+  readonly parse: ParseEndpoints;
+  readonly embeddings: EmbeddingsEndpoint;
+  readonly batchFiles: BatchFiles;
+  readonly batches: BatchEndpoints;
+}
+
 /** Fixed paths stand before open ones. */
-export function endpointRoutes(files: Files, parse: ParseEndpoints, embeddings: EmbeddingsEndpoint): Route[] {
+export function endpointRoutes({ files, parse, embeddings, batchFiles, batches }: Endpoints): Route[] {
   const llama = (method: string, path: string, operation: Route['operation'], handle: Route['handle']): Route => ({
     service: 'llama',
     method,
@@ -18,7 +29,7 @@ export function endpointRoutes(files: Files, parse: ParseEndpoints, embeddings: 
     operation,
     handle,
   });
-  const openai = (method: string, path: string, operation: string, handle: Route['handle']): Route => ({
+  const openai = (method: string, path: string, operation: Operation, handle: Route['handle']): Route => ({
     service: 'openai',
     method,
     path: `/v1${path}`,
@@ -50,5 +61,14 @@ export function endpointRoutes(files: Files, parse: ParseEndpoints, embeddings: 
     openai('POST', '/embeddings', 'embeddings', embeddings.create),
     openai('GET', '/models', 'models.list', listModels),
     openai('GET', '/models/:', 'models.get', getModel),
+    openai('POST', '/files', 'batch-files.create', batchFiles.create),
+    openai('GET', '/files', 'batch-files.list', batchFiles.list),
+    openai('GET', '/files/:', 'batch-files.get', batchFiles.retrieve),
+    openai('GET', '/files/:/content', 'batch-files.content', batchFiles.content),
+    openai('DELETE', '/files/:', 'batch-files.delete', batchFiles.remove),
+    openai('POST', '/batches', 'batches.create', batches.create),
+    openai('GET', '/batches', 'batches.list', batches.list),
+    openai('GET', '/batches/:', 'batches.get', batches.retrieve),
+    openai('POST', '/batches/:/cancel', 'batches.cancel', batches.cancel),
   ];
 }

@@ -2,7 +2,7 @@
 import { parseFaults } from './fault-syntax.ts';
 
 export interface Fault {
-  /** An operation (`parse.create`), a family (`parse`), a service (`llama`, `openai`), `any`, `job` or `webhook`. */
+  /** An operation (`parse.create`), a family (`parse`), a service (`llama`, `openai`), `any`, `job`, `webhook` or `batch`. */
   readonly target: string;
   /** A status code or a word of `fault-syntax.ts`. */
   readonly action: string;
@@ -21,8 +21,8 @@ export interface FaultBook {
   waiting(): readonly Fault[];
   /** The first rule that applies to an operation, used up once. */
   take(operation: string, service: string): Fault | undefined;
-  /** For jobs and webhooks several things can go wrong at once: the first applying rule of each action. */
-  takeEach(target: 'job' | 'webhook'): ReadonlyMap<string, Fault>;
+  /** For what was made, several things can go wrong at once: the first applying rule of each action. */
+  takeEach(target: 'job' | 'webhook' | 'batch'): ReadonlyMap<string, Fault>;
 }
 
 /** `random` is a number in [0, 1); the same seed gives the same faults for the same requests. */

@@ -10,6 +10,8 @@ export interface Latency {
   page: number;
   /** The answer to an embeddings request. */
   embed: number;
+  /** A batch, from validation to its output. */
+  batch: number;
 }
 
 /** Requests and tokens a minute; `null` is no limit. Figures: OpenAI tier 1, LlamaCloud free tier (20 a minute). */
@@ -17,6 +19,8 @@ export interface RateLimits {
   llamaRequests: number | null;
   openaiRequests: number;
   openaiTokens: number;
+  /** Tokens that may wait in batches at one time. */
+  batchTokens: number;
 }
 
 /** Which API keys are let in. */
@@ -53,6 +57,11 @@ export interface SimulatorOptions {
   logFile?: string;
 }
 
-export const NO_LATENCY: Latency = { parse: 0, page: 0, embed: 0 };
+export const NO_LATENCY: Latency = { parse: 0, page: 0, embed: 0, batch: 0 };
 
-export const DEFAULT_LIMITS: RateLimits = { llamaRequests: null, openaiRequests: 3_000, openaiTokens: 1_000_000 };
+export const DEFAULT_LIMITS: RateLimits = {
+  llamaRequests: null,
+  openaiRequests: 3_000,
+  openaiTokens: 1_000_000,
+  batchTokens: 3_000_000,
+};

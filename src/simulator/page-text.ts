@@ -31,7 +31,7 @@ const ENDS = [
 const TITLES = ['Scope', 'Prices', 'Delivery', 'Liability', 'Duration', 'Payment', 'Final provisions'];
 
 /** Page objects in the bytes of a PDF, counted crudely; 1 for anything without any. */
-export function countPages(bytes: Uint8Array): number {
+function countPages(bytes: Uint8Array): number {
   const found = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     .toString('latin1')
     .match(/\/Type\s*\/Page(?![a-zA-Z])/g);

@@ -1,6 +1,7 @@
 /** What the simulated providers remember: every request and every webhook delivery, as an independent witness. */
 import { appendFileSync } from 'node:fs';
 import type { Service } from './exchange.ts';
+import type { Operation } from './operations.ts';
 
 export interface LoggedRequest {
   readonly kind: 'request';
@@ -8,8 +9,8 @@ export interface LoggedRequest {
   /** RFC 3339. */
   readonly at: string;
   readonly service: Service;
-  /** `parse.create`, `embeddings`, …; `null` for a path that is no endpoint. */
-  readonly operation: string | null;
+  /** `null` for a path that is no endpoint. */
+  readonly operation: Operation | null;
   readonly method: string;
   /** With its query. */
   readonly path: string;

@@ -1,18 +1,19 @@
 /** The endpoints of both services: method and path, the name that faults and the log use, and what answers. */
 import type { Answer, Service, SimRequest } from './exchange.ts';
+import type { Operation } from './operations.ts';
 
 export interface Route {
   readonly service: Service;
   readonly method: string;
   /** `:` marks an open part. */
   readonly path: string;
-  readonly operation: string | ((request: Pick<SimRequest, 'query'>) => string);
+  readonly operation: Operation | ((request: Pick<SimRequest, 'query'>) => Operation);
   handle(request: SimRequest): Answer | Promise<Answer>;
 }
 
 export interface Found {
   readonly route: Route;
-  readonly operation: string;
+  readonly operation: Operation;
   readonly params: readonly string[];
 }
 

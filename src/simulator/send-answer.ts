@@ -1,6 +1,7 @@
 /** Puts an answer on the wire, whole or broken in the way that a fault asks for. */
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../base/clock.ts';
 import type { Answer } from './exchange.ts';
 import { parseDuration } from './fault-syntax.ts';
@@ -39,7 +40,8 @@ export async function sendAnswer(
     }
     response.end();
   } else if (action === 'huge') {
-    await writeSpaces(response, Number(fault?.params.mb ?? fault?.params.value ?? 64));
+    const megabytes = Number(fault?.params.mb ?? fault?.params.value ?? 64);
+    await pipeline(Readable.from(spaces(megabytes), { objectMode: false }), response, { end: false });
     response.end(body);
   } else {
     response.end(body);
@@ -70,9 +72,7 @@ function headersOf(
 }
 
 /** Spaces before a JSON value are part of valid JSON, so only the size of this body is wrong. */
-async function writeSpaces(response: ServerResponse, megabytes: number): Promise<void> {
+function* spaces(megabytes: number): Generator<Buffer> {
   const block = Buffer.alloc(64 * 1024, ' ');
-  for (let at = 0; at < megabytes * 16 && !response.destroyed; at++) {
-    if (!response.write(block)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
-  }
+  for (let at = 0; at < megabytes * 16; at++) yield block;
 }

@@ -35,11 +35,21 @@ const MOST_BYTES = 520 * 1024 * 1024;
 export function createSimulatorServer(parts: ServerParts): Server {
   const server = createServer((incoming, response) => {
     response.on('error', () => {});
-    void answer(parts, incoming, response).catch(() => response.destroy());
+    void answer(parts, incoming, response).catch((error: unknown) => failed(parts, response, error));
   });
   // A hung request is a fault of ours to play, not Node's to end.
   server.requestTimeout = 0;
   return server;
+}
+
+/** A bug of the simulator must not look like a fault that was asked for. */
+function failed({ closing }: ServerParts, response: ServerResponse, error: unknown): void {
+  if (closing.aborted || response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  response.writeHead(500, { 'content-type': 'text/plain' });
+  response.end(`the simulator hit a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
 }
 
 async function answer(parts: ServerParts, incoming: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -5,6 +5,8 @@
 import type { AddressInfo } from 'node:net';
 import { TvdbError } from '../base/errors.ts';
 import { systemIds } from '../base/ids.ts';
+import { createBatchEndpoints } from './batch-endpoints.ts';
+import { createBatchFiles } from './batch-files.ts';
 import { type Bill, createBiller } from './bill.ts';
 import { answerControl, type Control, createControl } from './control.ts';
 import { createEmbeddings } from './embeddings-endpoint.ts';
@@ -45,7 +47,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const faults = createFaultBook(seededRandom(options.seed ?? 1));
   faults.add(options.faults ?? '');
   const keys = createKeyCheck(options.keys ?? {});
-  const limits = createRateWindows(clock, { ...DEFAULT_LIMITS, ...options.limits });
+  const rates = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = createRateWindows(clock, rates);
   const log = createRequestLog(() => clock.now(), options.logFile);
   const files = createFiles({ clock, ids, listDelay });
   const { pagesOf } = options;
@@ -60,16 +63,32 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     listDelay,
   });
   const embeddings = createEmbeddings(biller, latency.embed, (tokens) => limits.openai(tokens));
+  const batchFiles = createBatchFiles(clock, ids);
+  const batches = createBatchEndpoints({
+    clock,
+    ids,
+    biller,
+    faults,
+    files: batchFiles,
+    embeddings,
+    duration: latency.batch,
+    mostTokens: rates.batchTokens,
+  });
 
   const controlParts = {
     faults,
     keys,
     log,
     biller,
-    update: () => void jobs.all(),
+    update() {
+      jobs.all();
+      batches.update();
+    },
     forget() {
       files.clear();
       jobs.clear();
+      batchFiles.clear();
+      batches.clear();
     },
   };
   const control = createControl(controlParts);
@@ -80,7 +99,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     keys,
     limits,
     log,
-    routes: endpointRoutes(files, parse, embeddings),
+    routes: endpointRoutes({ files, parse, embeddings, batchFiles, batches }),
     control: (method, path, body) => answerControl(control, controlParts, method, path, body),
     closing: closing.signal,
   });

@@ -59,6 +59,8 @@ export function createCourier({ clock, ids, log, closing }: CourierParts): Couri
       const headers = headersOf(delivery, eventId, body);
       for (let number = 1; number <= WAITS.length + 1 && !closing.aborted; number++) {
         const status = await attempt(delivery, body, headers);
+        // What was cut by closing was not lost by the service, and the log may be gone already.
+        if (closing.aborted) return;
         const { jobId, event } = delivery;
         log.delivery({ kind: 'webhook', jobId, eventId, event, attempt: number, status });
         if (status !== null && status >= 200 && status < 300) return;

@@ -32,11 +32,11 @@ export function createWebhookSchedule(
   const held = new Map<string, string[]>();
   const queues = new Map<string, Promise<void>>();
 
-  async function send(job: ParseJob, event: string): Promise<void> {
+  async function send(job: ParseJob, event: string, due: number): Promise<void> {
     const faults = faultsOf(job);
     if (faults.has('missing')) return;
-    const late = faults.get('late');
-    if (late !== undefined) await clock.sleep(parseDuration(late.params.value ?? '5s') ?? 0, closing).catch(() => {});
+    const wait = due - clock.monotonic();
+    if (wait > 0) await clock.sleep(wait, closing).catch(() => {});
     const copies = faults.has('duplicate') ? Number(faults.get('duplicate')?.params.value ?? 2) : 1;
     const targets = (job.body.webhook_configurations ?? []).filter((target) => wants(target, event));
     await Promise.all(
@@ -51,9 +51,12 @@ export function createWebhookSchedule(
   /** Events of one job leave one after the other, unless that is what is to go wrong. */
   function queue(job: ParseJob, events: readonly string[]): void {
     const after = queues.get(job.id) ?? Promise.resolve();
+    const late = faultsOf(job).get('late');
+    // From now, not from the delivery before: all are late by the same time.
+    const due = clock.monotonic() + (late === undefined ? 0 : (parseDuration(late.params.value ?? '5s') ?? 0));
     queues.set(
       job.id,
-      events.reduce((last, event) => last.then(() => send(job, event)), after),
+      events.reduce((last, event) => last.then(() => send(job, event, due)), after),
     );
   }
 
@@ -85,7 +88,7 @@ export function createWebhookSchedule(
       if (job.status !== 'PENDING' && job.status !== 'RUNNING') queue(job, waiting);
     },
     async beforeAnswer(job) {
-      if (faultsOf(job).has('early')) await send(job, 'parse.success');
+      if (faultsOf(job).has('early')) await send(job, 'parse.success', clock.monotonic());
     },
   };
 }

@@ -12,6 +12,7 @@ import type {
   VectorBufferTable,
   VectorsTable,
 } from './content-schema.ts';
+import type { BudgetsTable, BudgetWindowsTable, HoldsTable, SpendTable } from './money-schema.ts';
 import type {
   AttemptSharesTable,
   BreakersTable,
@@ -131,6 +132,8 @@ export interface UploadJobsTable {
   no_cache: Generated<number>;
   /** The complete job whose fallen-back parts this one redoes for real. */
   upgrades_job: string | null;
+  /** Nano-USD it may spend in all, as agreed; `null`: nobody was asked. */
+  consent_nano_usd: number | null;
   processing_started_at: number | null;
   processing_completed_at: number | null;
   created_at: number;
@@ -231,6 +234,10 @@ export interface Database {
   embedding_cache: EmbeddingCacheTable;
   remote_files: RemoteFilesTable;
   key_audit: KeyAuditTable;
+  spend: SpendTable;
+  holds: HoldsTable;
+  budgets: BudgetsTable;
+  budget_windows: BudgetWindowsTable;
 }
 
 export type DocumentRow = Selectable<DocumentsTable>;

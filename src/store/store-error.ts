@@ -44,8 +44,13 @@ export function isUniqueViolation(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === 'SQLITE_CONSTRAINT_UNIQUE';
 }
 
-/** E104 and E503 also come from the files next to the database: no other job would fare better. */
-const STORE_FAILURES: readonly ErrorCode[] = ['E104', 'E501', 'E502', 'E503', 'E506'];
+/** Whether an error says that a value broke a rule of its table. */
+export function isCheckViolation(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'SQLITE_CONSTRAINT_CHECK';
+}
+
+/** E104 and E503 also come from the files next to the database, E205 from the ledger in it: no other job would fare better. */
+const STORE_FAILURES: readonly ErrorCode[] = ['E104', 'E205', 'E501', 'E502', 'E503', 'E506'];
 
 /** Whether an error means that the store itself cannot go on; a worker stops then instead of failing jobs. */
 export function isStoreFailure(error: unknown): boolean {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import LlamaCloud from '@llamaindex/llama-cloud';
 import { describe, expect, it } from 'vitest';
+import { parseFaults } from '../../src/simulator/fault-syntax.ts';
 import { type RunOptions, runTvdb } from '../setup/run-tvdb.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { LLAMA_KEY, letThrough, started } from './start.ts';
@@ -75,6 +76,14 @@ describe('tvdb simulate', () => {
     const run = await simulated(argv);
     expect([run.code, run.stdout]).toEqual([2, '']);
     expect(run.stderr.replace(/\s+/g, ' ')).toContain(message);
+  });
+
+  it('lists every kind of fault, in words that it takes', async () => {
+    const run = await simulated(['--list-faults', '-q']);
+    expect(run.code).toBe(0);
+    const faults = parseFaults(run.stdout.trimEnd().split('\n').join(','));
+    expect(faults).toContainEqual({ target: 'parse.create', action: 'duplicate', params: {}, times: 1, rate: null });
+    expect((await simulated(['--list-faults'])).stdout).toContain('job\tstuck\tstays PENDING for ever');
   });
 
   it('says E601 when the port is taken', async () => {

@@ -1,6 +1,7 @@
 /** Settings as `mode`, `config list` and `doctor` show them: the value as people write it, secrets never, where it came from. */
 import { type Source, sourceText } from '../../config/load.ts';
 import { type Settings, VARIABLES, type VariableName } from '../../config/variables.ts';
+import { decimalUsd } from '../../domain/money.ts';
 
 /** A key shorter than this would be half shown by its last four characters. */
 const LEAST_SHOWN = 16;
@@ -42,6 +43,7 @@ export function valueText(name: VariableName, settings: Settings): string | null
   const value = settings[name];
   if (value === undefined) return null;
   if (isSecret(name)) return secretText(String(value));
+  if (name.endsWith('_USD') && typeof value === 'number') return decimalUsd(value);
   return isDuration(name) && typeof value === 'number' ? durationText(value) : String(value);
 }
 

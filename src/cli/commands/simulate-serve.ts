@@ -51,15 +51,15 @@ export async function serve(ctx: CommandContext, flags: SimulateFlags): Promise<
   }
 }
 
-/** `parse=2s,page=150ms,embed=150ms`; what is not named keeps its default. */
+/** `parse=2s,page=150ms,embed=150ms,batch=10s`; what is not named keeps its default. */
 function readLatency(text: string): Latency {
-  const latency: Latency = { parse: 2_000, page: 150, embed: 150 };
+  const latency: Latency = { parse: 2_000, page: 150, embed: 150, batch: 10_000 };
   for (const part of text.split(',').filter((one) => one.trim() !== '')) {
     const [name = '', value = ''] = part.trim().split('=');
     const ms = parseDuration(value);
     if (!(name in latency) || ms === undefined) {
       throw new TvdbError('E003', {
-        message: `--latency has the form parse=2s,page=150ms,embed=150ms, and "${part.trim()}" is no part of such`,
+        message: `--latency has the form parse=2s,page=150ms,embed=150ms,batch=10s, and "${part.trim()}" is no part of such`,
         facts: { flag: '--latency', value: text },
       });
     }

@@ -1,4 +1,5 @@
 /** What `tvdb simulate` prints: where it is when it starts, what it would have charged when it ends. */
+import { FAULT_ACTIONS } from '../../simulator/fault-actions.ts';
 import type { Latency } from '../../simulator/options.ts';
 import type { Simulator } from '../../simulator/simulator.ts';
 import type { CommandResult } from '../command.ts';
@@ -51,6 +52,30 @@ export function startResult(simulator: Simulator, latency: Latency, flags: Simul
     quiet: () => lines,
   };
 }
+
+/** Every kind of fault, for `--list-faults`. */
+export function faultsResult(): CommandResult {
+  const status = '200 to 599, without the work (:accepted with it, :retry-after=…, :html, :echo, :message=…)';
+  const faults = [
+    { target: 'any', action: '500', effect: status },
+    ...Object.entries(FAULT_ACTIONS).flatMap(([target, actions]) =>
+      Object.entries(actions).map(([action, effect]) => ({ target: TARGETS[target] ?? target, action, effect })),
+    ),
+  ];
+  return {
+    data: { fault_kinds: faults },
+    render: (page) =>
+      page.table({
+        columns: [{ head: 'TARGET' }, { head: 'FAULT' }, { head: 'WHAT HAPPENS', flex: true }],
+        rows: faults.map(({ target, action, effect }) => [target, action, effect]),
+      }),
+    plain: () => faults.map(({ target, action, effect }) => [target, action, effect]),
+    quiet: () => faults.map(({ target, action }) => `${target}=${action}`),
+  };
+}
+
+/** How a group of faults is written in front of the `=`. */
+const TARGETS: Readonly<Record<string, string>> = { answer: 'any', create: 'parse.create' };
 
 /** The bill, as a note when it ends. */
 export function billResult(page: Page, simulator: Simulator | undefined): void {

@@ -10,15 +10,16 @@ export const simulateCommand = defineCommand({
     'Runs until Ctrl-C. Everything is forgotten when it ends.\n\n' +
     'Faults: target=action[:param] separated by commas; behind each xN for the next N times, * always, ~0.05 at that rate ' +
     '(seeded), nothing for once. Targets: files, parse or embeddings, one call of them (files.create, files.list, parse.create, parse.get, ' +
-    'parse.result, parse.list, parse.cancel, models, batches), llama, openai, any, and job or webhook for what happens after ' +
-    'a parse was accepted. :accepted and :refused say whether the work is done before the fault strikes; "..." quotes a value.\n\n' +
+    'parse.result, parse.list, parse.cancel, models, batches), llama, openai, any, and job, webhook or batch for what ' +
+    'happens after it was accepted. :accepted and :refused say whether the work is done before the fault strikes; "..." quotes a value.\n\n' +
     'Answers: a status such as 500 or 429:retry-after=2 (:html, :echo, :message=...), quota, rate, delay:2s, hang, ' +
     'hang-before, cut, cut-before, stall, drip:1s, truncated, malformed, html, html:502, wrong-shape, huge:mb=64, redirect:to=...; ' +
     'parse.create=duplicate makes two jobs of one call.\n\n' +
     'Embeddings: reorder, missing-index, duplicate-index, missing-row, short-vector, wrong-dims, nan, zero, not-unit, floats, wrong-model.\n\n' +
-    'Job: failed:TIMEOUT (:billed, :cached), stuck, stuck-running, slow:10m, gone, hidden:30s, credits-null:20, credits-zero:20, ' +
+    'Job (rules of different kinds hit the same job): failed:TIMEOUT (:billed, :cached), stuck, stuck-running, slow:10m, gone, hidden:30s, credits-null:20, credits-zero:20, ' +
     'credits:45, failed-pages:2+5, missing-pages:3, empty-pages:1, long-pages:1, cancel-refused, cancel-billed.\n\n' +
-    'Webhook: missing, early, premature, late:5s, duplicate:3, reorder, forged, old-secret, unsigned, uppercase, huge.\n\n' +
+    'Webhook (the same): missing, early, premature, late:5s, duplicate:3, reorder, forged, old-secret, unsigned, uppercase, huge.\n\n' +
+    'Batch: invalid, expired:0.5, row-errors:1, unanswered:1, frozen.\n\n' +
     'While it runs: GET /_control/log and /_control/bill; POST /_control/faults with such a text (GET lists, DELETE forgets); ' +
     'POST /_control/keys with {"accepted": [...], "refused": [...]}; POST /_control/reset.',
   args: [],
@@ -37,10 +38,11 @@ export const simulateCommand = defineCommand({
       name: 'latency',
       value: 'text',
       placeholder: 'text',
-      summary: 'how long work takes (default parse=2s,page=150ms,embed=150ms)',
+      summary: 'how long work takes (default parse=2s,page=150ms,embed=150ms,batch=10s)',
     },
     { name: 'log', value: 'path', placeholder: 'file', summary: 'append every request to this file, as JSON lines' },
     { name: 'seed', value: 'integer', placeholder: 'n', min: 0, summary: 'for faults at a rate (default 1)' },
+    { name: 'list-faults', summary: 'print every kind of fault with what it does, and start nothing' },
     { name: 'lagging', summary: 'refuse webhook secrets and user metadata, as an older region does' },
     {
       name: 'free-tier',
@@ -61,6 +63,7 @@ export const simulateCommand = defineCommand({
   ndjson: false,
   stopIsSuccess: true,
   async handler({ options }, ctx) {
+    if (options.listFaults) return (await import('./simulate-view.ts')).faultsResult();
     const { serve } = await import('./simulate-serve.ts');
     return serve(ctx, {
       port: options.port ?? 0,

@@ -1,12 +1,9 @@
 /** Figures as people read them: money, durations, sizes, counts, times. */
+import { formatUsd } from '../../domain/money.ts';
 
-/** Nano-USD as `$0.0910`: 4 decimals, rounded half up; a positive sum below that is `<$0.0001`, an unknown one `unknown`. */
+/** Nano-USD as `$0.0910`; a positive sum too small for that is `<$0.0001`, an unknown one `unknown`. */
 export function usd(nano: number | null): string {
-  if (nano === null) return 'unknown';
-  if (nano < 0) return `-${usd(-nano)}`;
-  if (nano > 0 && nano < 100_000) return '<$0.0001';
-  const units = Math.floor((nano + 50_000) / 100_000);
-  return `$${count(Math.floor(units / 10_000))}.${String(units % 10_000).padStart(4, '0')}`;
+  return formatUsd(nano);
 }
 
 /** Milliseconds as `0.4s`, `41.7s`, `2m10s`, `3h05m`, `2d04h`. */

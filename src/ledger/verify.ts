@@ -1,0 +1,44 @@
+/** Proves the ledger: the chain of its rows, and that everything cached is what they add up to. Only reads. */
+import type { Db } from '../store/open.ts';
+import { type BrokenLink, walkChain } from '../store/spend.ts';
+import { foldWindows, type HoldDrift, holdDrift, type WindowFold } from '../store/spend-check.ts';
+
+export interface FoldCheck {
+  /** Nothing drifted. A limit that is passed is no drift. */
+  ok: boolean;
+  /** Holds that are not what their rows make of them, the first 20. */
+  holds: HoldDrift[];
+  /** Windows whose totals are not the fold. */
+  windows: WindowFold[];
+  /** Windows above a hard limit: after an overrun, a lowered limit, or a change of the time zone. */
+  over: WindowFold[];
+}
+
+/** Adds up the whole ledger and compares it with every hold and every total. */
+export async function foldCheck(db: Db): Promise<FoldCheck> {
+  const [holds, windows] = [await holdDrift(db), await foldWindows(db)];
+  return report(holds, windows);
+}
+
+/** The part of it that a command does before it spends: the windows that are open at `now`. */
+export async function foldOpenWindows(db: Db, now: number): Promise<FoldCheck> {
+  return report([], await foldWindows(db, now));
+}
+
+function report(holds: HoldDrift[], all: readonly WindowFold[]): FoldCheck {
+  const windows = all.filter(
+    ({ stored, folded }) =>
+      stored.spent !== folded.spent || stored.held !== folded.held || stored.requests !== folded.requests,
+  );
+  const over = all.filter(
+    ({ stored, measure, hard_limit: limit }) =>
+      limit !== null && (measure === 'cost' ? stored.spent + stored.held : stored.requests) > limit,
+  );
+  return { ok: holds.length === 0 && windows.length === 0, holds, windows, over };
+}
+
+/** Walks the hash chain over every row: how many there are, and the first link that does not hold. */
+export async function verifyChain(db: Db): Promise<{ ok: boolean; rows: number; broken: BrokenLink | null }> {
+  const { rows, broken } = await walkChain(db);
+  return { ok: broken === null, rows, broken };
+}

@@ -1,0 +1,75 @@
+/** Where the hold of each attempt stands. */
+import { CompiledQuery } from 'kysely';
+import type { HoldRow } from './money-schema.ts';
+import type { Db, Trx } from './open.ts';
+
+type NewHold = Omit<HoldRow, 'state' | 'settled_amount' | 'provisional' | 'ended_at'>;
+
+const GIVEN = [
+  ...(['attempt_id', 'job_id', 'run_id', 'service', 'cost_center', 'amount', 'units', 'unit_price'] as const),
+  ...(['price_version', 'held_at', 'periods'] as const),
+] satisfies (keyof NewHold)[];
+const INSERT = `INSERT INTO holds (${GIVEN.join(', ')}, state) VALUES (${GIVEN.map(() => '?').join(', ')}, 'open')`;
+
+/** Records a new, open hold. */
+export async function insertHold(trx: Trx, hold: NewHold): Promise<void> {
+  await trx.executeQuery(
+    CompiledQuery.raw(
+      INSERT,
+      GIVEN.map((name) => hold[name]),
+    ),
+  );
+}
+
+/** The hold of an attempt. */
+export async function findHold(db: Db, attemptId: string): Promise<HoldRow | undefined> {
+  return db.selectFrom('holds').selectAll().where('attempt_id', '=', attemptId).executeTakeFirst();
+}
+
+/** Changes a hold that is still in the state it was read in; returns whether it was. */
+export async function updateHold(
+  trx: Trx,
+  { attempt_id: attemptId, state, provisional }: Pick<HoldRow, 'attempt_id' | 'state' | 'provisional'>,
+  set: Partial<Pick<HoldRow, 'state' | 'settled_amount' | 'provisional' | 'ended_at'>>,
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('holds')
+    .set(set)
+    .where('attempt_id', '=', attemptId)
+    .where('state', '=', state)
+    .where('provisional', '=', provisional)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+/** A hold that has not ended, with what is known of its request. */
+export interface OpenHold extends HoldRow {
+  /** When the request was about to leave; `null` proves that it never did (or that there is no attempt). */
+  sent: number | null;
+  outcome: string | null;
+}
+
+/** Holds that are open or unknown, oldest first. */
+export async function openHolds(db: Db): Promise<OpenHold[]> {
+  return db
+    .selectFrom('holds as h')
+    .leftJoin('attempts as a', 'a.attempt_id', 'h.attempt_id')
+    .selectAll('h')
+    .select(['a.sent', 'a.outcome'])
+    .where('h.state', 'in', ['open', 'unknown'])
+    .orderBy('h.held_at')
+    .orderBy('h.attempt_id')
+    .execute();
+}
+
+/** Holds that were settled before the service had billed, oldest first: their true figure is still to be asked for. */
+export async function provisionalHolds(db: Db, limit: number): Promise<HoldRow[]> {
+  return db
+    .selectFrom('holds')
+    .selectAll()
+    .where('provisional', '=', 1)
+    .orderBy('held_at')
+    .orderBy('attempt_id')
+    .limit(limit)
+    .execute();
+}
