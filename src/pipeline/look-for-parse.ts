@@ -25,7 +25,10 @@ export async function lookFor(
 ): Promise<Looked> {
   const { clock, settings, abort } = context;
   const sentAt = attempt.sent ?? attempt.started_at;
-  const window = searchWindow(attempt, clock.now());
+  // Where absence would be proven, our clock is not believed: a re-sent parse is paid twice.
+  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
+  const isLast = clock.now() >= deadline;
+  const window = searchWindow(attempt, clock.now(), isLast ? 'wide' : 'near');
   let found: string[];
   try {
     found = await service.findByAttempt(attempt.attempt_id, window, abort);
@@ -44,8 +47,7 @@ export async function lookFor(
   }
   // What ran in a process that is gone needs no grace.
   if (service.runsHere || service.origin === 'mock') return { absent: 'the attempt never reached the parser' };
-  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
-  if (clock.now() < deadline) return again('the service does not list it', attempt, context, { deadline });
+  if (!isLast) return again('the service does not list it', attempt, context, { deadline });
   await context.record(async () => {}, {
     event: {
       code: 'PARSE_ABSENT',

@@ -141,11 +141,18 @@ export async function failedRemotely(db: Db, documentId: string): Promise<boolea
 
 /** Clocks of two machines differ; what was made this long before we think we asked may be ours. */
 const CLOCK_SKEW_MS = 120_000;
+/** A clock that was set wrong, or to the time of another zone: zones are up to 26 hours apart. */
+const WRONG_CLOCK_MS = 26 * 3_600_000;
 
-/** When a remote job of an attempt may have been made, as wide as the clocks may differ. */
+/**
+ * When a remote job of an attempt may have been made. `near` costs few pages of a list and finds it while the clocks are
+ * about right; that it is nowhere is proven by `wide` alone, which covers a clock that is wrong by hours.
+ */
 export function searchWindow(
   { sent, started_at }: Pick<AttemptRow, 'sent' | 'started_at'>,
   now: number,
+  width: 'near' | 'wide' = 'near',
 ): { from: number; to: number } {
-  return { from: (sent ?? started_at) - CLOCK_SKEW_MS, to: now + CLOCK_SKEW_MS };
+  const skew = width === 'wide' ? WRONG_CLOCK_MS : CLOCK_SKEW_MS;
+  return { from: (sent ?? started_at) - skew, to: now + skew };
 }
