@@ -1,12 +1,13 @@
 /** Stops jobs on the user's word: the status, the fence and the buffers change at once, whoever works on the job. */
 import { type ActiveStatus, type EndedStatus, isEnded, stepOf } from '../domain/job-state.ts';
-import { latestAttempt, searchWindow, updateAttempt } from '../store/attempts.ts';
+import { latestAttempt, searchWindow } from '../store/attempts.ts';
 import { clearBuffers } from '../store/chunks.ts';
 import { appendEvent } from '../store/events.ts';
 import { jobById } from '../store/jobs/find.ts';
 import { moveJob } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import { parseOptionsOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
@@ -50,7 +51,8 @@ export interface Stopped extends Cancelled {
 }
 
 /** Cancels a job that is not ended, inside the transaction of the caller: status, fence, buffers, event. */
-export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: string): Promise<Stopped | undefined> {
+export async function stopJob(trx: Trx, deps: PipelineDeps, jobId: string): Promise<Stopped | undefined> {
+  const { clock, ids } = deps;
   const job = await jobById(trx, jobId);
   if (job === undefined) return undefined;
   const was = job.status;
@@ -61,7 +63,8 @@ export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: str
   await clearBuffers(trx, jobId);
   const attempt = await latestAttempt(trx, jobId, 'parse');
   // A request that never left has ended; what became of one that left is only known to its service.
-  if (attempt?.outcome === 'intent') await updateAttempt(trx, attempt.attempt_id, { outcome: 'failed' });
+  if (attempt?.outcome === 'intent')
+    await endAttempt(trx, attempt.attempt_id, { outcome: 'failed' }, deps, { because: 'not_sent' });
   const event = await appendEvent(trx, {
     code: 'CANCELLED',
     eventId: ids.uuid(),

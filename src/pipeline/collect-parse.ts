@@ -3,13 +3,15 @@ import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import { allows } from '../domain/service-mode.ts';
+import type { ReleaseProof } from '../ledger/end.ts';
 import type { ParseService } from '../services/parse/port.ts';
-import { latestAttempt, updateAttempt } from '../store/attempts.ts';
+import { latestAttempt } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
 import { pagesOf, parseById, putParse } from '../store/parses.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import { lookFor } from './look-for-parse.ts';
 import { decisionOf, parseOptionsOf, unusable } from './route.ts';
 import { sendParse } from './send-parse.ts';
@@ -29,7 +31,7 @@ export const collectParse: Stage = async (job, context) => {
   if (real && !router.usable('llamaparse'))
     return unusable('llamaparse', { use: null, why: 'key_missing', fallback: false }, job, clock.now());
   if (attempt.sent === null && !allows(decisionOf(job).overrides?.llamaparse ?? job.service_mode, attempt.origin))
-    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt) };
+    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt, context) };
   const service = await router.parseService(attempt.origin, parseOptionsOf(job, settings));
   if (attempt.remote_id !== null) return collect(job, attempt, attempt.remote_id, service, context);
   if (attempt.sent === null) return sent(job, await sendParse(job, attempt, service, context), service, context);
@@ -94,8 +96,9 @@ async function stored(
   attempt: AttemptRow,
   service: ParseService,
   result: { pages: ParsedPage[]; creditsBilled: number | null },
-  { clock, store }: StageContext,
+  context: StageContext,
 ): Promise<Outcome> {
+  const { clock, store } = context;
   const parseId = job.parse_id;
   if (parseId === null) throw new Error('a parse attempt without a parse id');
   const earlier = attempt.operation === 'parse_pages' ? await parseById(store.db, parseId) : undefined;
@@ -119,11 +122,9 @@ async function stored(
         pages,
         created_at: clock.now(),
       });
-      await updateAttempt(trx, attempt.attempt_id, {
-        outcome: 'ok',
-        billed_units: result.creditsBilled,
-        latency_ms: Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at)),
-      });
+      const latency = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
+      const ending = { outcome: 'ok', billed_units: result.creditsBilled, latency_ms: latency } as const;
+      await endAttempt(trx, attempt.attempt_id, ending, context);
       if (service.origin === 'real') await wakeSlotWaiter(trx, clock.now());
     },
   };
@@ -143,9 +144,10 @@ function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outco
 }
 
 /** A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. */
-function lost(why: string, job: JobRow, attempt: AttemptRow, { settings, clock }: StageContext): Outcome {
+function lost(why: string, job: JobRow, attempt: AttemptRow, context: StageContext): Outcome {
+  const { settings, clock } = context;
   const write = async (trx: Trx) => {
-    await failing(attempt)(trx);
+    await failing(attempt, context, 'absent')(trx);
     await wakeSlotWaiter(trx, clock.now());
   };
   if (job.retry_count >= settings.MAX_RETRIES) {
@@ -160,15 +162,20 @@ function toStart(why: string): Outcome & { kind: 'move' } {
   return { kind: 'move', to: 'uploaded', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
 }
 
-function failing({ attempt_id: id }: AttemptRow) {
-  return (trx: Trx) => updateAttempt(trx, id, { outcome: 'failed' });
+function failing({ attempt_id: id }: AttemptRow, context: StageContext, because?: ReleaseProof) {
+  return (trx: Trx) => endAttempt(trx, id, { outcome: 'failed' }, context, { ...(because && { because }) });
 }
 
-/** Commits that an attempt failed, and returns the error to throw. */
-async function failed(attempt: AttemptRow, error: unknown, { record, clock }: StageContext): Promise<TvdbError> {
+/**
+ * Commits that a parse failed at its service, and returns the error to throw. Whether a failed parse is billed is not
+ * documented: its hold is kept until the service's own figure is known (`tvdb costs reconcile`).
+ */
+async function failed(attempt: AttemptRow, error: unknown, context: StageContext): Promise<TvdbError> {
+  const { record, clock } = context;
   const known = asTvdbError(error);
   await record(async (trx) => {
-    await updateAttempt(trx, attempt.attempt_id, { outcome: 'failed', error: JSON.stringify(storedError(known)) });
+    const ending = { outcome: 'failed', error: JSON.stringify(storedError(known)) } as const;
+    await endAttempt(trx, attempt.attempt_id, ending, context, { charge: 'possible' });
     await wakeSlotWaiter(trx, clock.now());
   });
   return known;

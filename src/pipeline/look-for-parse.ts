@@ -3,6 +3,7 @@ import { asTvdbError } from '../base/errors.ts';
 import type { ParseService } from '../services/parse/port.ts';
 import { searchWindow, updateAttempt } from '../store/attempts.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
 
 /** What a look found: the remote job, proof that there is none, or nothing yet (the job rests until the next look). */
@@ -54,7 +55,8 @@ export async function lookFor(
   return { absent: 'the request never reached the service' };
 }
 
-function again(why: string, attempt: AttemptRow, { clock, settings }: StageContext, deadline?: number): Outcome {
+function again(why: string, attempt: AttemptRow, context: StageContext, deadline?: number): Outcome {
+  const { clock, settings } = context;
   const now = clock.now();
   const age = Math.max(0, now - (attempt.sent ?? attempt.started_at));
   const growing = Math.max(Math.min(LEAST_WAIT_MS, settings.UNKNOWN_OUTCOME_WINDOW / 4), age);
@@ -64,7 +66,7 @@ function again(why: string, attempt: AttemptRow, { clock, settings }: StageConte
     reason: 'unknown_outcome',
     until,
     note: `it is not known whether the parse request arrived: ${why}; nothing is sent again until that is known`,
-    write: (trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }),
+    write: (trx) => endAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }, context),
   };
 }
 

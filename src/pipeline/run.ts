@@ -1,7 +1,8 @@
 /** One invocation that drives jobs: its row in the store, and the loop with everything that may end it early. */
 import { setMaxListeners } from 'node:events';
-import { asTvdbError } from '../base/errors.ts';
+import { asTvdbError, type TvdbError } from '../base/errors.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
+import { ensureBudgets } from '../ledger/budget-settings.ts';
 import { endRun, startRun } from '../store/runs.ts';
 import { isSameProcess } from '../store/workers.ts';
 import type { PipelineDeps } from './stage.ts';
@@ -12,11 +13,14 @@ const SETTLE_MS = 10_000;
 
 /** Records a run around `body`: when it began, when it ended, with which exit code; also when it throws. */
 export async function withRun<T extends { exitCode: number }>(
-  { store, storage, clock }: PipelineDeps,
+  { store, storage, clock, budgets }: PipelineDeps,
   run: { runId: string; command: string; mode: ServiceMode | null },
   body: () => Promise<T>,
 ): Promise<T> {
-  await store.write((trx) => startRun(trx, { ...run, now: clock.now() }));
+  await store.write(async (trx) => {
+    await ensureBudgets(trx, budgets, clock.now());
+    await startRun(trx, { ...run, now: clock.now() });
+  });
   // Copies of documents that a killed upload had not placed yet.
   await storage.sweepIncoming(isSameProcess);
   const end = (exitCode: number) => store.write((trx) => endRun(trx, { runId: run.runId, now: clock.now(), exitCode }));
@@ -41,8 +45,10 @@ export interface DriveOptions extends WorkOptions {
 }
 
 export interface DriveSummary extends WorkSummary {
-  /** What ended it: the queue, the number of jobs asked for, time, a failure, or the user. */
-  endedBy: 'drained' | 'limit' | 'idle' | 'timeout' | 'failure' | 'stopped';
+  /** What ended it: the queue, the number of jobs asked for, time, a failure, the cap of the run, or the user. */
+  endedBy: 'drained' | 'limit' | 'idle' | 'timeout' | 'failure' | 'cap' | 'stopped';
+  /** The refusal that ended it, for `cap`. */
+  cap?: TvdbError;
 }
 
 /**
@@ -62,6 +68,7 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
   // Every job in flight listens; Node would warn of a leak at the eleventh.
   setMaxListeners(0, signals.stopping, signals.abort);
   let endedBy: DriveSummary['endedBy'] | undefined;
+  let cap: TvdbError | undefined;
   const stop = (why: DriveSummary['endedBy']) => {
     endedBy ??= why;
     early.abort();
@@ -84,6 +91,10 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
         if (failFast && event.code === 'FAILED') stop('failure');
         onEvent(event, job);
       },
+      onCap: (error) => {
+        cap ??= error;
+        stop('cap');
+      },
       onIdle: (left) => {
         idleSince ??= clock.monotonic();
         if (idleMs !== undefined && clock.monotonic() - idleSince >= idleMs) stop('idle');
@@ -93,7 +104,8 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
     });
     const byUser = options.signals.stopping.aborted || options.signals.abort.aborted;
     const limited = options.limit !== undefined && summary.claims >= options.limit;
-    return { ...summary, endedBy: endedBy ?? (byUser ? 'stopped' : limited ? 'limit' : 'drained') };
+    const why = cap !== undefined && { cap };
+    return { ...summary, ...why, endedBy: endedBy ?? (byUser ? 'stopped' : limited ? 'limit' : 'drained') };
   } finally {
     over.abort();
   }

@@ -4,6 +4,7 @@ import { reach } from '../base/fault.ts';
 import type { ParseRequest, ParseService } from '../services/parse/port.ts';
 import { markSent, updateAttempt } from '../store/attempts.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
 import { type ParseAttemptOptions, storedDocument } from './submit-parse.ts';
 
@@ -70,10 +71,13 @@ export async function sendParse(
         until: clock.now() + FIRST_LOOK_MS,
         note: `${error.message}; it is looked for before anything is sent again`,
         event: { code: 'PARSE_UNKNOWN', severity: 'warn', attemptId: attempt.attempt_id, data: { why: error.message } },
-        write: (trx) => updateAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'unknown' }),
+        write: (trx) => endAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'unknown' }, context),
       };
     }
-    await context.record((trx) => updateAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'failed' }));
+    const because = error.facts.sent === false ? 'not_sent' : 'not_charged';
+    await context.record((trx) =>
+      endAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'failed' }, context, { because }),
+    );
     throw error;
   }
 }

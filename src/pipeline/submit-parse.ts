@@ -10,6 +10,7 @@ import { documentById } from '../store/documents.ts';
 import { cachedParse } from '../store/parse-cache.ts';
 import { putParse } from '../store/parses.ts';
 import type { DocumentRow, JobRow } from '../store/schema.ts';
+import { holdParse } from './attempt-money.ts';
 import { parseOptionsOf, requireSameDecision, routeChange, routeOf, unusable } from './route.ts';
 import { InsteadError, type Outcome, type Stage, type StageContext, type StageEvent, withProgress } from './stage.ts';
 import { pagesToRetry, parseIdentity } from './validate-parse.ts';
@@ -149,6 +150,10 @@ async function intend(plan: Plan, pages: readonly number[] | null, context: Stag
         runId,
         options: JSON.stringify(options),
       });
+      if (real) {
+        const payer = { attemptId, runId: runId ?? job.run_id, costCenter: job.cost_center, shares: [{ job, units }] };
+        await holdParse(trx, payer, units, parseOptionsOf(job, settings).tier, context);
+      }
     },
   };
 }

@@ -3,6 +3,7 @@
  * any number of processes on one store. It prints nothing; it tells its listener what happened.
  */
 import { setMaxListeners } from 'node:events';
+import type { TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { isEnded } from '../domain/job-state.ts';
 import { appendEvent } from '../store/events.ts';
@@ -30,6 +31,8 @@ export interface WorkOptions {
   onIdle?: (left: Outlook) => void;
   /** The run the work is done in; what is spent is counted for it. */
   runId?: string | null;
+  /** Told when the cap of the run is reached; the caller stops the work. */
+  onCap?: (error: TvdbError) => void;
   /** Told when something arrived that jobs rest for (a webhook): resolves, and the queue is looked at at once. */
   news?: { next(): Promise<void> };
   signals: WorkSignals;
@@ -79,6 +82,7 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   const hands: Omit<Hands, 'abort'> = {
     stopping: signals.stopping,
     runId,
+    capReached: (error) => options.onCap?.(error),
     batcher,
     async idle(promise) {
       idle += 1;

@@ -60,7 +60,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       });
     }
     const [method, answer] = routeOf(path);
-    if (request.method !== method) throw refusal(405, `${path} takes ${method} only`, { headers: { allow: method } });
+    if (request.method !== method) throw refusal(405, `This path takes ${method} only`, { headers: { allow: method } });
     return answer(exchange);
   };
 

@@ -17,7 +17,7 @@ export interface HttpLimits {
   requestTimeoutMs: number;
   checkIntervalMs: number;
   keepAliveMs: number;
-  /** Silence in the middle of an answer. */
+  /** Silence in the middle of an answer; 0 is no limit. */
   idleMs: number;
   maxConnections: number;
   maxHeaders: number;
@@ -45,8 +45,13 @@ export const PUBLIC_LIMITS: HttpLimits = {
   dropSlowBodies: true,
 };
 
-/** For the API on this machine: whole documents are sent to it. */
-export const LOOPBACK_LIMITS: HttpLimits = { ...PUBLIC_LIMITS, requestTimeoutMs: 300_000, dropSlowBodies: false };
+/** For the API on this machine: whole documents are sent to it, and its answer waits until they have been looked at. */
+export const LOOPBACK_LIMITS: HttpLimits = {
+  ...PUBLIC_LIMITS,
+  requestTimeoutMs: 300_000,
+  idleMs: 0,
+  dropSlowBodies: false,
+};
 
 const HOST = '127.0.0.1';
 const MAX_HEADER_BYTES = 16_384;

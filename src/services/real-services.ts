@@ -57,7 +57,7 @@ export function createRealServices(options: RealServicesOptions): RealServices {
   const governors = once(async (service: ServiceName) => {
     const { createGovernor } = await import('./create-governor.ts');
     const keys = await rings(service);
-    const fingerprint = () => keys?.fingerprint(keys.current()) ?? null;
+    const fingerprint = () => keys?.currentFingerprint() ?? null;
     return createGovernor({ ...options, service, owner, fingerprint }) satisfies ServiceGovernor;
   });
   const rings = once(async (service: ServiceName): Promise<KeyRing | null> => {

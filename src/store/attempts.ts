@@ -64,6 +64,11 @@ export async function updateAttempt(
   await trx.updateTable('attempts').set(set).where('attempt_id', '=', attemptId).execute();
 }
 
+/** One attempt by its id. */
+export async function attemptById(db: Db, attemptId: string): Promise<AttemptRow | undefined> {
+  return db.selectFrom('attempts').selectAll().where('attempt_id', '=', attemptId).executeTakeFirst();
+}
+
 /** The newest attempt of a job at a service, whatever became of it. */
 export async function latestAttempt(
   db: Db,

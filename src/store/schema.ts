@@ -132,6 +132,8 @@ export interface UploadJobsTable {
   no_cache: Generated<number>;
   /** The complete job whose fallen-back parts this one redoes for real. */
   upgrades_job: string | null;
+  /** Nano-USD it may spend in all, as agreed; `null`: nobody was asked. */
+  consent_nano_usd: number | null;
   processing_started_at: number | null;
   processing_completed_at: number | null;
   created_at: number;

@@ -6,6 +6,7 @@ import { TvdbError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/variables.ts';
+import { BUILT_IN_PRICES } from '../../src/domain/price-book.ts';
 import { unit } from '../../src/domain/vector.ts';
 import type { UploadDeps } from '../../src/pipeline/staging.ts';
 import { type AcceptOptions, acceptDocument } from '../../src/pipeline/upload.ts';
@@ -117,6 +118,8 @@ export function pipeline(options: HarnessOptions = {}) {
     ids: countingIds(seed.toString(16).padStart(4, '0')),
     random: seededRandom(seed),
     log: silentLog,
+    prices: BUILT_IN_PRICES,
+    budgets: [],
     userId: USER,
     inspector: { inspect: async () => ({ pages: 3, encrypted: false }) },
   };

@@ -126,6 +126,7 @@ const ENDS: Record<RunAnswer['stoppedBy'], string> = {
   limit: 'done',
   idle: 'idle',
   timeout: 'time up',
+  cap: 'run cap reached',
   failure: 'stopped',
   stopped: 'stopped',
 };
