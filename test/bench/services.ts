@@ -64,6 +64,9 @@ async function one(
       LLAMAPARSE_PARALLEL: String(PARALLEL),
       LLAMAPARSE_REQUESTS_PER_MINUTE: String(REQUESTS_PER_MINUTE),
       OPENAI_TOKENS_PER_MINUTE: String(TOKENS_PER_MINUTE),
+      // Some 1,600 pages at list prices.
+      COST_AUTO_APPROVE_USD: '100',
+      DAILY_COST_LIMIT_USD: '100',
     };
     const started = performance.now();
     const args = [join(root, 'bin/tvdb.js'), 'upload', folder, '--recursive', '--mode', 'real', '--results', way];
