@@ -66,7 +66,9 @@ export const costsCommand = defineCommand({
     };
     // Wrong times are refused before the store is opened.
     asked(ctx.clock.now());
-    const { store, pipeline } = await ctx.openWorld();
+    const world = await ctx.openWorld();
+    const { store, pipeline } = world;
+    await (await import('./budgets-in-line.ts')).bringBudgetsInLine(world);
     const look = () => {
       const now = ctx.clock.now();
       return costAnswer({ db: store.db, prices: pipeline.prices, now }, asked(now));
