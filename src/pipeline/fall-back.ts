@@ -48,7 +48,7 @@ export async function fallbackOf(
     kind: 'move',
     to: service === 'llamaparse' ? 'uploaded' : 'chunks_stored',
     before,
-    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why: error.message, error: error.label } },
+    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why: error.message, error_code: error.label } },
     set: { ...set, retry_count: 0, last_error: JSON.stringify(storedError(error)) },
     check: (trx) => requireSameDecision(trx, job),
     write: async (trx) => {
