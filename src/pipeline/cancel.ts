@@ -8,6 +8,7 @@ import { moveJob } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
+import { stopBatch } from './economy-stop.ts';
 import { parseOptionsOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
@@ -40,6 +41,7 @@ export async function cancelJob(
   const { job, outcome, event, attempt } = stopped;
   if (event !== undefined) onEvent(event, job);
   if (attempt !== undefined) await stopParse(attempt, job, deps, abort);
+  await stopBatch(job, deps, abort);
   return { job, outcome };
 }
 
