@@ -34,6 +34,8 @@ export interface AcceptOptions {
   noCache?: boolean;
   /** What was foreseen and agreed to; absent: nobody was asked, and it goes without asking up to COST_AUTO_APPROVE_USD. */
   money?: JobMoney | undefined;
+  /** Embed through the batch API: half the price, up to a day. */
+  economy?: boolean;
   /** Ids that were given out before: of the job it makes, and of the document unless these bytes are one already. */
   ids?: { jobId: string; documentId: string };
 }
@@ -223,6 +225,7 @@ export function newJob(
     keep_old: options.keepOld ? 1 : 0,
     parse_options: JSON.stringify(options.parse ?? parseOptions(settings)),
     no_cache: options.noCache === true ? 1 : 0,
+    economy: options.economy === true ? 1 : 0,
     processing_completed_at: duplicate === undefined ? null : now,
     created_at: now,
     updated_at: now,

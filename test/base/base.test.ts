@@ -116,6 +116,35 @@ describe('the scrubber', () => {
     expect(scrub('one\n  two\n')).toBe('one\n  two\n');
   });
 
+  it('T90 removes what is left of a secret that was cut, in every encoding, and its lines', () => {
+    const key = `sk-proj-${'Zanzibar/9+'.repeat(6)}`;
+    const clean = createScrubber([key, 'llx-Kilimanjaro-0123456789']);
+    const bytes = Buffer.from(key);
+    for (const [what, text, least] of [
+      ['plain', key, 12],
+      ['URL', encodeURIComponent(key), 14],
+      ['hex', bytes.toString('hex'), 24],
+      ['base64', bytes.toString('base64'), 16],
+      ['base64url', bytes.toString('base64url'), 16],
+      ['base64, shifted', Buffer.from(`x${key}`).toString('base64').slice(2), 16],
+    ] as const) {
+      for (let length = least; length <= text.length; length += 1)
+        // The last character of base64 also has bits of what follows.
+        expect([what, length, clean(`at ${text.slice(0, length)}, cut`).replace(/\](\w=*)?, cut$/, '], cut')]).toEqual([
+          what,
+          length,
+          'at [secret], cut',
+        ]);
+    }
+    expect(clean('llx-Kili… llx-Kilo llx-Kil')).toBe('[secret]… llx-Kilo llx-Kil');
+    expect(clean('llx-Kiliman\n  jaro-012345\nrest')).toBe('[secret]\nrest');
+    expect(clean('keys begin with sk-proj- or llx-')).toBe('keys begin with sk-proj- or llx-');
+  });
+
+  it('leaves words alone that begin like a short secret', () => {
+    expect(createScrubber(['documents-2026'])('documents, documents-2026')).toBe('documents, [secret]');
+  });
+
   it('leaves everything else alone, and does nothing without secrets', () => {
     expect(scrub('an ordinary line')).toBe('an ordinary line');
     expect(createScrubber([])('llx')).toBe('llx');

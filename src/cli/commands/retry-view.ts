@@ -11,7 +11,7 @@ import { accent, dim, type StatusWord, type Text, warn } from '../ui/text.ts';
 import type { Page } from '../ui/ui.ts';
 import { lastError, parkText } from './job-view.ts';
 import { type FallenPart, type FallenState, fallenParts, partsText } from './retry-fallbacks.ts';
-import { reasonText } from './upload-result.ts';
+import { reasonText } from './upload-error.ts';
 import { moneyWait } from './upload-waits.ts';
 
 /** What `--fallbacks` did about a job. */

@@ -48,6 +48,7 @@ export async function serve(
         token,
         port,
         consent: { maxCost, yes, ci: ui.ci },
+        scrub: world.scrub,
         onEvent: activity.onEvent,
         abort: interrupt.abort,
       });

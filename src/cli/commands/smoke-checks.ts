@@ -16,7 +16,7 @@ import { plural } from '../ui/format.ts';
 import { lastError, parkText } from './job-view.ts';
 import { equal, type Finding, holds } from './smoke-steps.ts';
 import type { SmokeRequest, Work } from './smoke-work.ts';
-import { fallbackRefused } from './upload-result.ts';
+import { fallbackRefused } from './upload-error.ts';
 
 /** The error that kept the job from the end of `step`; `null` when it got through it, with the service that was wanted. */
 export function stopped(
@@ -27,7 +27,8 @@ export function stopped(
 ): TvdbError | null {
   const service = step === 'parse' ? 'llamaparse' : step === 'embed' ? 'openai' : null;
   const decision = JSON.parse(job.service_router_config) as RouterDecision;
-  if (refuseFallback && service !== null && decision.services[service].fallback) return fallbackRefused(decision, 1);
+  if (refuseFallback && service !== null && decision.services[service].fallback)
+    return fallbackRefused({ decision, documents: [], runId: null });
   if (job.status === 'complete' || passed(job, step)) return null;
   const facts = { job_id: job.job_id, correlation_id: job.correlation_id };
   const error = lastError(job);

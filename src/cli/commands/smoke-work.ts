@@ -20,7 +20,7 @@ import { serviceWishes } from './service-wishes.ts';
 import { checkChunks, checkEmbedding, checkParse, checkSearch, checkStore, stopped } from './smoke-checks.ts';
 import { type SmokeMoney, smokeConsent } from './smoke-money.ts';
 import { equal, holds, recordSteps, type SmokeStep, type SmokeStepId, type SmokeSteps } from './smoke-steps.ts';
-import { fallbackRefused } from './upload-result.ts';
+import { fallbackRefused } from './upload-error.ts';
 
 export interface SmokeRequest {
   readonly maxCost: number | undefined;
@@ -83,7 +83,7 @@ export async function smoke(request: SmokeRequest, ctx: CommandContext): Promise
   await steps.check('config', async () => {
     world.router.refuseUnusable(decision);
     if (request.refuseFallback && SERVICES.some((service) => decision.services[service].fallback))
-      throw fallbackRefused(decision);
+      throw fallbackRefused({ decision, documents: [], runId: null });
     staged = await stagePage(work);
     money = await smokeConsent(staged, work);
     const { sourceText } = await import('../../config/load.ts');

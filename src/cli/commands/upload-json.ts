@@ -27,9 +27,9 @@ export function uploadJson(answer: UploadAnswer): Record<string, unknown> {
   };
 }
 
-/** Nano-USD a document has cost, what is reserved for it included. */
-export function documentCost({ outcome }: Pick<DocumentResult, 'outcome'>): number {
-  return total(outcome?.uses ?? []);
+/** Nano-USD a document has cost; `null` while it is not known whether a request of it was charged. */
+export function documentCost({ outcome }: Pick<DocumentResult, 'outcome'>): number | null {
+  return outcome === null ? 0 : outcome.spentNanoUsd;
 }
 
 function total(uses: readonly ServiceUse[]): number {
@@ -54,7 +54,8 @@ function costJson(documents: readonly DocumentResult[]): Record<string, unknown>
       });
     }
   }
-  const { nano_usd, usd } = moneyJson(total([...items.values()]));
+  const doubt = documents.some((document) => documentCost(document) === null);
+  const { nano_usd, usd } = moneyJson(doubt ? null : total([...items.values()]));
   return {
     total_nano_usd: nano_usd,
     total_usd: usd,

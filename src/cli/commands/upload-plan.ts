@@ -26,13 +26,17 @@ export async function notePlan(
   };
   const { sourceText } = await import('../../config/load.ts');
   const { likelyNanoUsd: likely, mostNanoUsd: most } = money;
-  ui.event('plan', { ...figures, mode: decision.mode, likely_nano_usd: likely, max_nano_usd: most });
+  const { llamaparse, openai } = decision.services;
+  const { LLAMAPARSE_TIER: tier } = config.settings;
+  const how = { parse: llamaparse.use, embed: openai.use, tier: llamaparse.use === 'real' ? tier : null };
+  ui.event('plan', { ...figures, mode: decision.mode, ...how, likely_nano_usd: likely, max_nano_usd: most });
   ui.note((page) =>
     planNote(
       page,
       {
         ...figures,
         decision,
+        tier,
         modeSource: sourceText(config.sources.SERVICE_MODE.source),
         money,
         fits: refusal === null,
@@ -48,6 +52,8 @@ interface PlanFigures {
   readonly pages: number;
   readonly bytes: number;
   readonly decision: RouterDecision;
+  /** Of LlamaParse, where it is used. */
+  readonly tier: string;
   /** As people read it: `default`, `--mode`, a file. */
   readonly modeSource: string;
   readonly money: UploadMoney;
@@ -55,31 +61,35 @@ interface PlanFigures {
   readonly fits: boolean;
 }
 
-/** What is about to happen: a block on a terminal, one line elsewhere. */
+/** What is about to happen: a block on a terminal, lines elsewhere. */
 function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, now: number): void {
   const { mode, services } = plan.decision;
   const { likelyNanoUsd: likely, mostNanoUsd: most, services: costs, budget } = plan.money;
   if (!ui.err.tty) {
-    page.line(
-      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} mode=${mode} est_usd=${plainUsd(likely)} max_usd=${plainUsd(most)}`,
-    );
+    const tier = services.llamaparse.use === 'real' ? ` tier=${plan.tier}` : '';
+    const how = `mode=${mode} parse=${routeWord(services.llamaparse)}${tier} embed=${routeWord(services.openai)}`;
+    page.line(`${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} ${how}`);
+    page.line(`${ui.time(now)} cost   est_usd=${plainUsd(likely)} max_usd=${plainUsd(most)}`);
     if (budget !== null) page.line(`${ui.time(now)} budget ${budgetFields(budget, plan.fits)}`);
     return;
   }
   const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
   page.field('Plan', strong(size), `   mode ${mode} `, dim(`(${plan.modeSource})`));
-  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), forecastText(costs.llamaparse));
-  page.line('  embed   ', routeText(services.openai, 'openai'), forecastText(costs.openai));
+  const tier = services.llamaparse.use === 'real' ? `LlamaParse ${plan.tier}   ` : '';
+  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), `   ${tier}`, forecastText(costs.llamaparse));
+  page.line('  embed   ', routeText(services.openai, 'openai'), '   ', forecastText(costs.openai));
   if (budget === null) return;
   page.line('  total   ', `         est ${formatUsd(likely, 'up')}   at most ${formatUsd(most, 'up')}`);
   page.field('Budget', budgetText(budget, plan.fits));
 }
 
 function forecastText({ likely, cached }: UploadMoney['services']['openai']): Text {
-  return [
-    `   est ${formatUsd(likely, 'up')}`,
-    cached === 0 ? '' : dim(`   ${plural(cached, 'document')} from the cache`),
-  ];
+  return [`est ${formatUsd(likely, 'up')}`, cached === 0 ? '' : dim(`   ${plural(cached, 'document')} from the cache`)];
+}
+
+/** `real`, `mock`, or `MOCK(key_missing)` for a stand-in. */
+function routeWord({ use, why, fallback }: Route): string {
+  return fallback ? `${(use ?? 'none').toUpperCase()}(${why})` : (use ?? 'none');
 }
 
 function routeText(route: Route, service: ServiceName): Text {

@@ -1,7 +1,8 @@
-/** `upload` on a screen and in a pipe: the outcome. */
+/** What came of an `upload`, on a screen and in a pipe. */
 import { shortId } from '../../base/ids.ts';
 import { decimalUsd, formatUsd } from '../../domain/money.ts';
-import type { RouterDecision } from '../../services/router.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { decisionOf } from '../../pipeline/route.ts';
 import { count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui, Warning } from '../ui/ui.ts';
@@ -15,6 +16,8 @@ import {
   DOCUMENT_STATUSES,
   type DocumentResult,
   type DocumentStatus,
+  degradedOnes,
+  redoCommand,
   totalsOf,
   type UploadAnswer,
 } from './upload-result.ts';
@@ -82,9 +85,12 @@ function singleBlock(
 /** Actual, estimate and difference on one line; a document that is named twice counts once. */
 function costText(documents: readonly DocumentResult[], likely: number): Text {
   const own = documents.filter(({ sameAs }) => sameAs === null);
-  const actual = own.reduce((sum, document) => sum + documentCost(document), 0);
+  const actual = own.reduce<number | null>((sum, document) => {
+    const cost = documentCost(document);
+    return sum === null || cost === null ? null : sum + cost;
+  }, 0);
   const provisional = own.some(({ outcome }) => outcome?.uses.some((use) => use.provisional) === true);
-  const difference = actual - likely;
+  const difference = actual === null ? 0 : actual - likely;
   return [
     `${usd(actual)} actual, ${formatUsd(likely, 'up')} estimated`,
     difference === 0 ? '' : dim(`   ${difference > 0 ? '+' : '-'}${usd(Math.abs(difference))}`),
@@ -94,7 +100,7 @@ function costText(documents: readonly DocumentResult[], likely: number): Text {
 
 function fallbackLines(page: Page, { outcome }: DocumentResult): void {
   if (outcome === null) return;
-  const { services } = JSON.parse(outcome.maker.service_router_config) as RouterDecision;
+  const { services } = decisionOf(outcome.maker);
   const parts = [
     ['parse', services.llamaparse, 'llamaparse', outcome.pages, 'page'],
     ['embed', services.openai, 'openai', outcome.chunks, 'chunk'],
@@ -107,6 +113,7 @@ function fallbackLines(page: Page, { outcome }: DocumentResult): void {
     );
   }
   if (services.openai.fallback) page.line(warn('  warn    '), 'these vectors are not comparable with real ones');
+  page.line('          redo for real: ', accent(redoCommand(outcome.maker.job_id)));
 }
 
 function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui, 'date' | 'time'>, now: number): void {
@@ -205,13 +212,31 @@ export function closingLine({ documents, skipped, ms }: UploadAnswer): Text {
 
 /** A document for a pipe: id, status, chunks, cost in USD, path. */
 export function documentRow(document: DocumentResult): Cell[] {
+  const cost = documentCost(document);
   return [
     document.outcome?.job.document_id ?? null,
     document.status,
     document.outcome?.chunks ?? null,
-    decimalUsd(documentCost(document)),
+    cost === null ? null : decimalUsd(cost),
     document.shown,
   ];
+}
+
+/** Where a mock stood in, in a pipe and in a list: which documents, why, and how to redo it. On its own page one says so itself. */
+export function degradedWarnings(answer: UploadAnswer, { format }: Pick<Ui, 'format'>): Warning[] {
+  const fallen = degradedOnes(answer.documents);
+  const [first] = fallen;
+  if (first === undefined || (format === 'rich' && answer.documents.length === 1)) return [];
+  if (fallen.length > 1 && answer.runId !== null) {
+    const message = `${plural(fallen.length, 'document')} DEGRADED: a mock stood in for a real service; redo it for real: ${redoCommand(answer.runId)}`;
+    return [{ code: 'TVDB-W302', message }];
+  }
+  const { services } = decisionOf(first.outcome.maker);
+  const parts = SERVICES.filter((service) => services[service].fallback).map(
+    (service) => `${service === 'openai' ? 'embed' : 'parse'} used MOCK (${routeReason(services[service], service)})`,
+  );
+  const message = `${first.shown} DEGRADED: ${parts.join(', ')}; redo it for real: ${redoCommand(first.outcome.maker.job_id)}`;
+  return [{ code: 'TVDB-W302', message }];
 }
 
 /** Documents that rest are neither done nor failed: each says why and until when. In a pipe nothing else would. */

@@ -24,6 +24,7 @@ import {
   withOutcomes,
 } from './upload-documents.ts';
 import { type DriveRequest, driveUpload } from './upload-drive.ts';
+import { fallbackRefused } from './upload-error.ts';
 import {
   consentToUpload,
   type Forecast,
@@ -35,7 +36,7 @@ import {
   type UploadMoney,
 } from './upload-money.ts';
 import { notePlan } from './upload-plan.ts';
-import { fallbackRefused, type UploadAnswer } from './upload-result.ts';
+import type { UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, stopCauseOf, stoppedBefore, type Uploaded } from './upload-stop.ts';
 import { afterwards } from './upload-waits.ts';
 
@@ -177,7 +178,7 @@ async function* pipedBytes({ stdin, interrupt }: CommandContext): AsyncGenerator
 function warnOfFallback(decision: RouterDecision, { onFallback }: UploadRequest, { ui }: CommandContext): void {
   const fallen = SERVICES.filter((service) => decision.services[service].fallback);
   if (fallen.length === 0) return;
-  if (onFallback === 'fail') throw fallbackRefused(decision);
+  if (onFallback === 'fail') throw fallbackRefused({ decision, documents: [], runId: null });
   for (const service of fallen) {
     const route = decision.services[service];
     const message = `${service} falls back to MOCK: ${routeReason(route, service)}`;

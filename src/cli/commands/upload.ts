@@ -51,6 +51,7 @@ export const uploadCommand = defineCommand({
       common: true,
     },
     { name: 'force', summary: 'process again what is complete already', common: true },
+    { name: 'economy', summary: 'embed in a batch: half the price at OpenAI, and up to 24 hours to wait' },
     { name: 'no-cache', summary: 'parse and embed again what was paid for before, and pay for it again' },
     {
       name: 'resume',
@@ -62,6 +63,7 @@ export const uploadCommand = defineCommand({
         'service',
         'tier',
         'no-cache',
+        'economy',
         'recursive',
         'files-from',
         'filename',
@@ -184,6 +186,7 @@ export const uploadCommand = defineCommand({
         noCache: !options.cache,
         yes: options.yes,
         defer: options.defer,
+        economy: options.economy,
         services: options.service,
       },
       ctx,
@@ -217,7 +220,7 @@ async function toResult(
 ): Promise<CommandResult> {
   const [{ uploadJson }, { annotationsOf, errorOf }, { stopCauseOf }, view] = await Promise.all([
     import('./upload-json.ts'),
-    import('./upload-result.ts'),
+    import('./upload-error.ts'),
     import('./upload-stop.ts'),
     import('./upload-view.ts'),
   ]);
@@ -231,7 +234,7 @@ async function toResult(
   return {
     exitCode,
     data: uploadJson(answer),
-    warnings: view.parkedWarnings(answer, ui, clock.now()),
+    warnings: [...view.degradedWarnings(answer, ui), ...view.parkedWarnings(answer, ui, clock.now())],
     ...(error !== undefined && { error, annotations: annotationsOf(answer, error) }),
     render: (page) => view.uploadPage(page, answer, ui, clock.now()),
     plain: () => answer.documents.map(view.documentRow),
