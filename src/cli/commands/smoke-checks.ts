@@ -4,14 +4,14 @@ import { iso } from '../../base/clock.ts';
 import { ERROR_CODES, type ErrorCode } from '../../base/error-codes.ts';
 import { TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
-import { isFailed, STEPS, type Step, stepOf } from '../../domain/job-state.ts';
+import { isFailed, STEPS, stepOf } from '../../domain/job-state.ts';
 import { decodeVector } from '../../domain/vector.ts';
 import type { JobOutcome } from '../../pipeline/job-outcome.ts';
 import { searchDocuments } from '../../pipeline/search-documents.ts';
 import type { RouterDecision } from '../../services/router.ts';
+import { bufferedChunks } from '../../store/chunks.ts';
 import { type ExportedChunk, exportPages } from '../../store/export-chunks.ts';
 import { pagesOf, parseById } from '../../store/parses.ts';
-import type { JobRow } from '../../store/schema.ts';
 import { plural } from '../ui/format.ts';
 import { lastError, parkText } from './job-view.ts';
 import { equal, type Finding, holds } from './smoke-steps.ts';
@@ -29,7 +29,7 @@ export function stopped(
   const decision = JSON.parse(job.service_router_config) as RouterDecision;
   if (refuseFallback && service !== null && decision.services[service].fallback)
     return fallbackRefused({ decision, documents: [], runId: null });
-  if (job.status === 'complete' || passed(job, step)) return null;
+  if (job.status === 'complete' || STEPS.indexOf(step) < STEPS.indexOf(stepOf(job.status))) return null;
   const facts = { job_id: job.job_id, correlation_id: job.correlation_id };
   const error = lastError(job);
   const code = error?.code.replace(/^TVDB-/, '') ?? '';
@@ -57,10 +57,6 @@ export function stopped(
   return stored('E303', `${note}, until ${iso(job.run_after) ?? 'somebody acts'}`);
 }
 
-function passed(job: JobRow, step: Step): boolean {
-  return !isFailed(job.status) && STEPS.indexOf(stepOf(job.status)) > STEPS.indexOf(step);
-}
-
 /** One page with text, from the service that was wanted. */
 export async function checkParse({ job, document }: JobOutcome, { world, decision }: Work): Promise<Finding> {
   const parse = job.parse_id === null ? undefined : await parseById(world.store.db, job.parse_id);
@@ -77,6 +73,11 @@ export async function checkParse({ job, document }: JobOutcome, { world, decisio
   };
 }
 
+/** The stored chunks; those of a job that is not at its end are in its buffer, and have no vectors yet. */
+async function textsOf({ job }: JobOutcome, { world }: Work): Promise<{ text: string }[]> {
+  return bufferedChunks(world.store.db, job.job_id);
+}
+
 async function chunksOf({ job }: JobOutcome, { world }: Work): Promise<ExportedChunk[]> {
   const chunks: ExportedChunk[] = [];
   for await (const page of exportPages(world.store.db, { documentIds: [job.document_id] })) chunks.push(...page);
@@ -85,7 +86,7 @@ async function chunksOf({ job }: JobOutcome, { world }: Work): Promise<ExportedC
 
 /** At least one chunk, none empty, numbered without gaps. */
 export async function checkChunks(outcome: JobOutcome, work: Work): Promise<Finding> {
-  const chunks = await chunksOf(outcome, work);
+  const chunks = outcome.job.status === 'complete' ? await chunksOf(outcome, work) : await textsOf(outcome, work);
   return {
     detail: `${plural(chunks.length, 'chunk')}, none empty`,
     assertions: [

@@ -8,7 +8,7 @@ import { display } from '../ui/display.ts';
 import { duration, usd } from '../ui/format.ts';
 import type { SmokeAnswer } from './smoke-work.ts';
 
-export interface Reports {
+interface Reports {
   /** As typed. */
   readonly junit: string | undefined;
   readonly githubOutput: boolean;
@@ -20,7 +20,11 @@ export interface Reports {
 const LARGEST_SUMMARY = 1_048_576;
 
 /** Writes what was asked for. Throws E109 for a file that cannot be written. */
-export function writeReports(answer: SmokeAnswer, { junit, githubOutput, github }: Reports, ctx: CommandContext): void {
+export function writeReports(
+  answer: SmokeAnswer,
+  { junit, githubOutput, github }: Reports,
+  ctx: Pick<CommandContext, 'env' | 'cwd' | 'ui'>,
+): void {
   const { env, cwd } = ctx;
   if (junit !== undefined) write(resolve(cwd, junit), (path) => writeFileSync(path, junitXml(answer)));
   const summary = env.GITHUB_STEP_SUMMARY ?? '';
@@ -70,7 +74,7 @@ function appendSummary(path: string, text: string): void {
 }
 
 /** Markdown: the verdict, and the steps folded unless one failed. */
-export function summaryText({ verdict, mode, steps, ms, costNanoUsd, provisional, runId, error }: SmokeAnswer): string {
+function summaryText({ verdict, mode, steps, ms, costNanoUsd, provisional, runId, error }: SmokeAnswer): string {
   const ok = steps.filter(({ status }) => status === 'ok').length;
   const rows = steps.map(
     ({ id, status, ms: took, nanoUsd, detail }) =>
@@ -99,7 +103,7 @@ function cell(text: string): string {
 }
 
 /** One test case for each step. */
-export function junitXml({ steps, ms, mode }: SmokeAnswer): string {
+function junitXml({ steps, ms, mode }: SmokeAnswer): string {
   const count = (status: string) => steps.filter((step) => step.status === status).length;
   const cases = steps.map(({ id, status, ms: took, detail, error }) => {
     const head = `    <testcase classname="tvdb.smoke.${xml(mode)}" name="${id}" time="${seconds(took ?? 0)}"`;

@@ -3,7 +3,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { asTvdbError, TvdbError } from '../../base/errors.ts';
 import type { Ui } from '../ui/ui.ts';
-import { SMOKE_STEPS } from './smoke.ts';
+import { SMOKE_STEPS } from './smoke-step-names.ts';
 
 export type SmokeStepId = (typeof SMOKE_STEPS)[number];
 

@@ -44,7 +44,7 @@ export function smokeResult(
 }
 
 /** 0 for a pass or a skip that was asked for; otherwise that of the first failure: a document that failed is an assertion. */
-export function exitOfSmoke({ verdict, error }: SmokeAnswer): ExitCode {
+function exitOfSmoke({ verdict, error }: SmokeAnswer): ExitCode {
   if (verdict !== 'fail' || error === null) return EXIT.ok;
   return error.exit as ExitCode;
 }
@@ -58,7 +58,7 @@ function smokePage(page: Page, answer: SmokeAnswer): void {
 }
 
 /** `PASS   9 of 9   20.0s   $0.0038   3fa85f64`; `FAIL   4 of 9 at embed`. */
-export function verdictLine({ verdict, steps, ms, costNanoUsd, provisional, runId, error }: SmokeAnswer): Text {
+function verdictLine({ verdict, steps, ms, costNanoUsd, provisional, runId, error }: SmokeAnswer): Text {
   if (verdict === 'skip') return [warn('SKIP'), `   ${error?.message ?? 'a key is missing'}`];
   const ok = steps.filter(({ status }) => status === 'ok').length;
   const at = steps.find(({ status }) => status === 'fail');

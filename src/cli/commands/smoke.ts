@@ -3,19 +3,7 @@ import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { defineCommand } from '../command.ts';
 import { RESULTS_OPTION } from './listening.ts';
 import { MAX_COST_OPTION } from './max-cost.ts';
-
-/** In the order they are shown; each needs those before it. */
-export const SMOKE_STEPS = [
-  'config',
-  'upload',
-  'parse',
-  'chunk',
-  'embed',
-  'store',
-  'search',
-  'budget',
-  'cleanup',
-] as const;
+import { SMOKE_STEPS } from './smoke-step-names.ts';
 
 export const smokeCommand = defineCommand({
   name: 'smoke',

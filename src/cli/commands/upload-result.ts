@@ -1,3 +1,4 @@
+/** What became of every document of an upload, the sums, and the exit code they add up to. */
 import { ERROR_CODES, type ErrorCode, EXIT } from '../../base/error-codes.ts';
 import type { StoredError, TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';

@@ -1,14 +1,11 @@
 /** `tvdb upload`: takes documents through the whole pipeline until they can be searched. */
 import { TvdbError } from '../../base/errors.ts';
-import { shortId } from '../../base/ids.ts';
 import { PARSE_TIERS } from '../../domain/parse-options.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
-import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
+import { defineCommand } from '../command.ts';
 import { RESULTS_OPTION } from './listening.ts';
 import { MAX_COST_OPTION } from './max-cost.ts';
 import { SERVICE_OPTION } from './service-wishes.ts';
-import type { UploadAnswer } from './upload-result.ts';
-import type { Uploaded } from './upload-stop.ts';
 
 export const uploadCommand = defineCommand({
   name: 'upload',
@@ -165,9 +162,10 @@ export const uploadCommand = defineCommand({
       maxCost: options.maxCost,
     } as const;
     checkTarget(args.path, options);
+    const { uploadResult } = await import('./upload-answer.ts');
     if (options.resume !== undefined) {
       const { resumeUpload } = await import('./upload-drive.ts');
-      return toResult(await resumeUpload(options.resume, wish, ctx), ctx);
+      return uploadResult(await resumeUpload(options.resume, wish, ctx), ctx);
     }
     const { upload } = await import('./upload-work.ts');
     const uploaded = await upload(
@@ -191,7 +189,7 @@ export const uploadCommand = defineCommand({
       },
       ctx,
     );
-    return toResult(uploaded, ctx);
+    return uploadResult(uploaded, ctx);
   },
 });
 
@@ -212,43 +210,4 @@ function checkTarget(
       facts: { command: 'upload' },
     });
   }
-}
-
-async function toResult(
-  { answer, exitCode }: Uploaded,
-  { ui, clock, interrupt }: CommandContext,
-): Promise<CommandResult> {
-  const [{ uploadJson }, { annotationsOf, errorOf }, { stopCauseOf }, view] = await Promise.all([
-    import('./upload-json.ts'),
-    import('./upload-error.ts'),
-    import('./upload-stop.ts'),
-    import('./upload-view.ts'),
-  ]);
-  const error = errorOf(answer, exitCode);
-  const some = answer.documents.length > 1;
-  // Nobody reads the answer any more, and that some documents have no job must not go unsaid.
-  const unread =
-    stopCauseOf(interrupt) === 'closed-pipe' && answer.documents.some(({ status }) => status === 'not_accepted');
-  if ((ui.format === 'plain' && some) || unread) ui.note((page) => page.line(view.closingLine(answer)));
-  const next = nextStep(answer);
-  return {
-    exitCode,
-    data: uploadJson(answer),
-    warnings: [...view.degradedWarnings(answer, ui), ...view.parkedWarnings(answer, ui, clock.now())],
-    ...(error !== undefined && { error, annotations: annotationsOf(answer, error) }),
-    render: (page) => view.uploadPage(page, answer, ui, clock.now()),
-    plain: () => answer.documents.map(view.documentRow),
-    quiet: () => [
-      ...new Set(answer.documents.flatMap(({ outcome }) => (outcome === null ? [] : [outcome.job.document_id]))),
-    ],
-    ...(next !== undefined && { next }),
-  };
-}
-
-function nextStep({ documents }: UploadAnswer): string | undefined {
-  if (documents.some(({ status }) => status === 'parked' || status === 'accepted')) return 'tvdb run';
-  const done = documents.filter(({ status }) => status === 'complete' || status === 'duplicate');
-  const [only] = done;
-  if (only?.outcome == null) return undefined;
-  return `tvdb search "..."${done.length === 1 ? ` --doc ${shortId(only.outcome.job.document_id)}` : ''}`;
 }
