@@ -18,7 +18,7 @@ export interface StoredHold {
   attempt_id: string;
   service: 'llamaparse' | 'openai';
   state: 'open' | 'settled' | 'released' | 'unknown';
-  /** Nano-dollars settled, and above the hold. */
+  /** Nano-dollars settled, an overrun included. */
   paid: number;
 }
 
@@ -56,11 +56,7 @@ export async function storeSide(home: string): Promise<StoreSide> {
         `SELECT a.attempt_id, a.service, a.outcome, a.remote_id, d.file_sha256 FROM attempts a
          JOIN upload_jobs j ON j.job_id = a.job_id JOIN documents d ON d.document_id = j.document_id ORDER BY a.rowid`,
       ),
-      holds: all(
-        `SELECT h.attempt_id, h.service, h.state, COALESCE(h.settled_amount, 0) + COALESCE(
-           (SELECT SUM(s.amount) FROM spend s WHERE s.attempt_id = h.attempt_id AND s.kind = 'overrun'), 0) AS paid
-         FROM holds h`,
-      ),
+      holds: all('SELECT attempt_id, service, state, COALESCE(settled_amount, 0) AS paid FROM holds'),
       ledgerOk: (await foldCheck(store.db)).ok && (await verifyChain(store.db)).ok,
       events: Object.fromEntries(
         all<{ code: string; times: number }>('SELECT code, COUNT(*) AS times FROM job_events GROUP BY code').map(
