@@ -53,7 +53,7 @@ export async function afterFailure(job: JobRow, error: TvdbError, deps: StageCon
     reason,
     until,
     note,
-    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { reason, note, until, error: error.label } },
+    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { reason, note, until, error_code: error.label } },
     set: { retry_count: job.retry_count + 1, last_error: JSON.stringify(storedError(error)) },
   };
 }

@@ -155,7 +155,11 @@ function merged(earlier: readonly ParsedPage[], again: readonly ParsedPage[]): P
 /** Rests until the next look: soon after the start, then at growing distances; a webhook wakes it before. */
 function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outcome {
   const age = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
-  const wait = Math.min(settings.POLL_CAP, Math.max(settings.POLL_FIRST, Math.round(age / 2)));
+  const { POLL_FIRST, POLL_CAP, LLAMAPARSE_PARALLEL, LLAMAPARSE_REQUESTS_PER_MINUTE } = settings;
+  // Every document in work may look so often if looks take half of the requests; then looking less brings nothing.
+  const affordable = (120_000 * LLAMAPARSE_PARALLEL) / LLAMAPARSE_REQUESTS_PER_MINUTE;
+  const growing = Math.min(Math.round(age / 2), affordable);
+  const wait = Math.min(POLL_CAP, Math.max(POLL_FIRST, growing));
   return { kind: 'park', reason: 'awaiting_result', until: clock.now() + wait, note: 'the parser is at work' };
 }
 

@@ -25,7 +25,7 @@ export interface ParseAttemptOptions {
 }
 
 /** When a job looks again for a free slot at the parse service; the end of another job's parse wakes it sooner. */
-const SLOT_LOOK_MS = 10_000;
+const SLOT_LOOK_MS = 30_000;
 
 /** The document of a job. Throws E417 when it was deleted or its stored bytes are gone. */
 export async function storedDocument(job: JobRow, { store, storage }: StageContext): Promise<DocumentRow> {

@@ -145,7 +145,7 @@ export function paidEmbedder({ onEmbed }: PaidEmbedderOptions = {}) {
       await attempt.leaving?.();
       requests.push({ attemptId: attempt.attemptId, texts: [...texts] });
       const told = await onEmbed?.(texts, requests.length, attempt, signal);
-      return told ?? { vectors: texts.map(vectorOf), tokensBilled: texts.length * 10, model: 'paid' };
+      return told ?? { vectors: texts.map(vectorOf), tokensBilled: attempt.tokens ?? texts.length, model: 'paid' };
     },
     async health() {
       return { ok: true, latencyMs: 0, detail: '' };
