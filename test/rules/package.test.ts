@@ -62,17 +62,6 @@ describe('package.json', () => {
   });
 });
 
-describe('the package', () => {
-  it('T91 has no file with keys, no store and no log in it', () => {
-    const npm = ['pack', '--dry-run', '--ignore-scripts', '--json'];
-    const [pack] = JSON.parse(execFileSync('npm', npm, { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' }));
-    const paths: string[] = pack.files.map(({ path }: { path: string }) => path);
-    expect(paths).toContain('bin/tvdb.js');
-    const bad = /(^|\/)\.env(?!\.tvdb001\.example$)|\.(sqlite|db|jsonl|pem)(-\w+)?$|(^|\/)(test|crash|logs)\//;
-    expect(paths.filter((path) => bad.test(path))).toEqual([]);
-  });
-});
-
 describe('the example environment file', () => {
   it('is what the table of variables makes of it', async () => {
     const { exampleFile } = await import('../../src/config/example-file.ts');
