@@ -16,3 +16,15 @@ export async function wakeSlotWaiter(trx: Trx, now: number): Promise<void> {
       ORDER BY j.processing_priority DESC, d.pages DESC, j.created_at, j.job_id LIMIT 1
     )`.execute(trx);
 }
+
+/** Lets every job that rests because of money look again at once: a limit was changed, or an overrun acknowledged. */
+export async function wakeBudgetWaiters(trx: Trx, now: number): Promise<number> {
+  const { numUpdatedRows } = await trx
+    .updateTable('upload_jobs')
+    .set({ run_after: now, updated_at: now })
+    .where('park_reason', '=', 'budget')
+    .where('lease_owner', 'is', null)
+    .where((is) => is.or([is('run_after', 'is', null), is('run_after', '>', now)]))
+    .executeTakeFirst();
+  return Number(numUpdatedRows);
+}
