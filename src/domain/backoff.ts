@@ -26,5 +26,5 @@ export interface Looks {
  */
 export function nextLookMs(age: number, { first, cap, parallel, requestsPerMinute }: Looks): number {
   const affordable = (120_000 * parallel) / requestsPerMinute;
-  return Math.round(Math.min(cap, Math.max(first, Math.min(age / 2, affordable))));
+  return Math.ceil(Math.min(cap, Math.max(first, Math.min(age / 2, affordable))));
 }
