@@ -12,8 +12,8 @@ import { decisionOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
 
-/** Reasons to rest that another mode may do away with. */
-const LOOKS_AGAIN: readonly ParkReason[] = ['service_unavailable', 'rate_limit', 'retry', 'budget'];
+/** Reasons to rest that lie in the services a job uses, or in what they cost. */
+const OF_THE_MODE: readonly ParkReason[] = ['service_unavailable', 'rate_limit', 'retry', 'unknown_outcome', 'budget'];
 
 /** What became of a job whose mode was to be changed. */
 export type ModeChange =
@@ -48,8 +48,8 @@ export async function changeMode(
       changed_by: job.user_id,
       job_id: jobId,
     });
-    // What it rested for may not be in the way of the new mode; a remote parse it waits for still is.
-    if (job.park_reason !== null && LOOKS_AGAIN.includes(job.park_reason)) await wakeJobs(trx, [jobId], clock.now());
+    // What it rests for may be over with the new mode; a wait for a result, or for the user, is not.
+    if (job.park_reason !== null && OF_THE_MODE.includes(job.park_reason)) await wakeJobs(trx, [jobId], clock.now());
     const event = await appendEvent(trx, {
       code: 'MODE_CHANGED',
       eventId: ids.uuid(),

@@ -2,6 +2,8 @@
 import { storedError, type TvdbError } from '../base/errors.ts';
 import type { RouteReason, ServiceName } from '../domain/service-mode.ts';
 import { latestAttempt } from '../store/attempts.ts';
+import { openBatch } from '../store/embed-batches.ts';
+import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
 import { decisionOf, requireSameDecision, routeChange } from './route.ts';
@@ -43,6 +45,8 @@ export async function fallbackOf(
     // Its other pages are paid and here; mixing them with those of a mock would help nobody.
     if (attempt?.operation === 'parse_pages') return null;
   } else if (job.embed_origin !== 'real' || job.status === 'chunks_stored') return null;
+  // A batch at work is paid for as far as it gets; the job waits for it.
+  else if ((await openBatch(store.db, job.job_id)) !== undefined) return null;
   const { set, before } = routeChange(job, service, { use: 'mock', why, fallback: true });
   return {
     kind: 'move',
@@ -52,7 +56,9 @@ export async function fallbackOf(
     set: { ...set, retry_count: 0, last_error: JSON.stringify(storedError(error)) },
     check: (trx) => requireSameDecision(trx, job),
     write: async (trx) => {
-      if (unsent !== undefined) await endAttempt(trx, unsent, { outcome: 'failed' }, deps, { because: 'not_sent' });
+      if (unsent === undefined) return;
+      await endAttempt(trx, unsent, { outcome: 'failed' }, deps, { because: 'not_sent' });
+      await wakeSlotWaiter(trx, deps.clock.now());
     },
   };
 }

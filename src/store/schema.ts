@@ -16,6 +16,7 @@ import type { BudgetsTable, BudgetWindowsTable, HoldsTable, SpendTable } from '.
 import type {
   AttemptSharesTable,
   BreakersTable,
+  EmbedBatchesTable,
   EmbeddingCacheTable,
   KeyAuditTable,
   ParseCacheTable,
@@ -134,6 +135,8 @@ export interface UploadJobsTable {
   upgrades_job: string | null;
   /** Nano-USD it may spend in all, as agreed; `null`: nobody was asked. */
   consent_nano_usd: number | null;
+  /** 1: its embeddings may wait up to a day, at half the price. */
+  economy: Generated<number>;
   processing_started_at: number | null;
   processing_completed_at: number | null;
   created_at: number;
@@ -238,6 +241,7 @@ export interface Database {
   embedding_cache: EmbeddingCacheTable;
   remote_files: RemoteFilesTable;
   key_audit: KeyAuditTable;
+  embed_batches: EmbedBatchesTable;
   spend: SpendTable;
   holds: HoldsTable;
   budgets: BudgetsTable;

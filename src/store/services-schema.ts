@@ -102,3 +102,18 @@ export interface KeyAuditTable {
   event: 'first_use' | 'refused' | 'switched';
   detail: string;
 }
+
+export interface EmbedBatchesTable {
+  attempt_id: string;
+  job_id: string;
+  /** JSON: an `EmbeddingSpace`. */
+  space: Json;
+  rows: number;
+  /** As the service said last; `created` before it said anything. */
+  status: string;
+  answered: Generated<number>;
+  /** Rows that would be refused again. */
+  refused: Generated<number>;
+  /** `null` while it may still bring something. */
+  ended_at: number | null;
+}

@@ -50,6 +50,7 @@ export const uploadCommand = defineCommand({
       common: true,
     },
     { name: 'force', summary: 'process again what is complete already', common: true },
+    { name: 'economy', summary: 'embed in a batch: half the price at OpenAI, and up to 24 hours to wait' },
     { name: 'no-cache', summary: 'parse and embed again what was paid for before, and pay for it again' },
     {
       name: 'resume',
@@ -61,6 +62,7 @@ export const uploadCommand = defineCommand({
         'service',
         'tier',
         'no-cache',
+        'economy',
         'recursive',
         'files-from',
         'filename',
@@ -166,6 +168,7 @@ export const uploadCommand = defineCommand({
         force: options.force,
         keepOld: options.keepOld,
         noCache: !options.cache,
+        economy: options.economy,
         services: options.service,
       },
       ctx,

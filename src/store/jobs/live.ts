@@ -32,6 +32,17 @@ export async function liveJobIds(db: Db): Promise<string[]> {
   return rows.map((row) => row.job_id);
 }
 
+/** Those of some jobs whose document has not been deleted. */
+export async function jobsWithDocument(db: Db, jobIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await db
+    .selectFrom('upload_jobs as j')
+    .innerJoin('documents as d', 'd.document_id', 'j.document_id')
+    .select('j.job_id')
+    .where('j.job_id', 'in', jobIds)
+    .execute();
+  return new Set(rows.map((row) => row.job_id));
+}
+
 /** How many unfinished jobs are to be parsed by the paid service, as decided so far, and have no text yet. */
 export async function liveRealParses(db: Db): Promise<number> {
   const { rows } = await sql<{ jobs: number }>`
