@@ -68,11 +68,11 @@ export async function runAnswer(
   };
 }
 
-/** 0 drained; 7 some failed; 6 all that failed did so because a service stayed down, and nothing else came through. */
+/** 0 drained; 7 some failed, 1 all; before that, what a job failed of: a bug, a refused key, an empty account, a service that is down. */
 export function runExit({ failed, byStatus }: RunAnswer): ExitCode {
   if (failed.length === 0) return EXIT.ok;
-  const upstream = failed.some(({ job }) => exitOfJob(job) === EXIT.upstream);
-  if (upstream) return EXIT.upstream;
+  for (const exit of [EXIT.internal, EXIT.credentials, EXIT.budget, EXIT.upstream])
+    if (failed.some(({ job }) => exitOfJob(job) === exit)) return exit;
   return (byStatus.complete ?? 0) > 0 ? EXIT.partial : EXIT.failed;
 }
 

@@ -23,8 +23,14 @@ export function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'ti
   const { mode, services } = plan.decision;
   const nano = estimate(plan);
   if (!ui.err.tty) {
+    const est = nano === null ? 'unknown' : (nano / 1e9).toFixed(4);
     page.line(
-      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} parse=${routeWord(services.llamaparse)}${services.llamaparse.use === 'real' ? ` tier=${plan.tier}` : ''} embed=${routeWord(services.openai)} est_usd=${nano === null ? 'unknown' : (nano / 1e9).toFixed(4)}`,
+      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${est}`,
+    );
+    // A line of its own: with the figures it would be wider than 80 columns, and a log line that wraps cannot be searched.
+    const tier = services.llamaparse.use === 'real' ? ` tier=${plan.tier}` : '';
+    page.line(
+      `${ui.time(now)} route  parse=${routeWord(services.llamaparse)}${tier} embed=${routeWord(services.openai)}`,
     );
     return;
   }
