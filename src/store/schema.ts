@@ -19,6 +19,7 @@ import type {
   EmbedBatchesTable,
   EmbeddingCacheTable,
   KeyAuditTable,
+  ModeChangesTable,
   ParseCacheTable,
   RateBucketsTable,
   RemoteFilesTable,
@@ -201,13 +202,6 @@ export interface WorkersTable {
   pid_started: string;
   started_at: number;
   heartbeat_at: number;
-}
-
-export interface ModeChangesTable {
-  changed_at: number;
-  from_mode: ServiceMode | null;
-  to_mode: ServiceMode;
-  changed_by: string;
 }
 
 export interface Database {
