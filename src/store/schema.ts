@@ -1,7 +1,7 @@
 /** The tables as Kysely sees them. The SQL that makes them is in `migrations/`; a test compares the two. */
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { JobStatus, ParkReason } from '../domain/job-state.ts';
-import type { Origin, ServiceMode, ServiceName } from '../domain/service-mode.ts';
+import type { Origin, ServiceMode } from '../domain/service-mode.ts';
 import type {
   ChunkBufferTable,
   ChunkWordsTable,

@@ -1,5 +1,6 @@
 /** Paid services from memory: they remember every request, bill what they accept, and fail as a test tells them to. */
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../src/base/error-codes.ts';
 import { type Retry, TvdbError } from '../../src/base/errors.ts';
@@ -210,6 +211,10 @@ export function paidLine(
   const { storage } = line.deps;
   // At once: what takes real time would be slept through by a clock that moves on by itself.
   storage.hasLength = async (uri, bytes) => statSync(storage.pathOf(uri)).size === bytes;
+  storage.write = async (uri, text) => {
+    mkdirSync(dirname(storage.pathOf(uri)), { recursive: true });
+    writeFileSync(storage.pathOf(uri), text);
+  };
   return { ...line, clock, remote, embedding };
 }
 
