@@ -39,6 +39,13 @@ export interface PaidParserOptions {
   onPrepare?: () => void;
 }
 
+/** Enough for several chunks a document. */
+function longText(number: number): string {
+  const sentence = (index: number) =>
+    `Sentence ${index} of page ${number} tells of matter ${(number * 31 + index) % 17}.`;
+  return `# Part ${number}\n\n${Array.from({ length: 8 }, (_, index) => sentence(index)).join(' ')}`;
+}
+
 /** A parse service elsewhere, which costs. */
 export function paidParser(clock: { now(): number }, options: PaidParserOptions = {}) {
   const { latencyMs = 0, listDelayMs = 0 } = options;
@@ -89,7 +96,7 @@ export function paidParser(clock: { now(): number }, options: PaidParserOptions 
       job.fetched += 1;
       const pages = job.pages.map((number) => {
         const reading = [...jobs.values()].filter((one) => one.pages.includes(number)).indexOf(job) + 1;
-        return options.page?.(number, reading) ?? { number, markdown: `# Part ${number}\n\nText of page ${number}.` };
+        return options.page?.(number, reading) ?? { number, markdown: longText(number) };
       });
       return { pages, creditsBilled: job.pages.length * 3 };
     },
@@ -205,6 +212,9 @@ export function paidLine(
       EMBED_UNKNOWN_WAIT: 20_000,
       EMBED_LINGER: 2_000,
       EMBED_BATCH_SIZE: 100,
+      CHUNK_TARGET_TOKENS: 60,
+      CHUNK_MAX_TOKENS: 120,
+      CHUNK_OVERLAP_TOKENS: 0,
       ...settings,
     },
   });
