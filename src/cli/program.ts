@@ -163,6 +163,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
     else throw error;
   }
   const chosen = state.run?.parser;
+  if (chosen !== undefined) refuseEarlyFlags(chosen);
   const options = { ...given(root), ...(chosen !== undefined && given(chosen)), verbose: state.verbose };
   const globals = readGlobals(options);
   if (request !== undefined) return { ...request, globals };
@@ -196,6 +197,8 @@ function mount(argv: readonly string[], commands: readonly CommandDefinition[], 
       for (const spec of command.options) parser.addOption(toOption(spec).hideHelp(spec.hidden === true));
       addGlobals(parser);
     }
+    // Flags behind the name of a command below this one are meant for that one, also where both have one of that name.
+    if (commands.some(({ name }) => name.startsWith(`${command.name} `))) parser.enablePositionalOptions();
     if (command.handler !== undefined) {
       parser.action(() => {
         state.run = { command, parser };
@@ -223,6 +226,20 @@ function given(parser: Parser): Record<string, unknown> {
   return Object.fromEntries(
     keys.filter((key) => parser.getOptionValueSource(key) === 'cli').map((key) => [key, parser.getOptionValue(key)]),
   );
+}
+
+/** Flags of `costs` before `budget` in `costs --today budget list` would be lost; they are refused instead. */
+function refuseEarlyFlags(chosen: Parser): void {
+  for (let parser = chosen.parent; parser instanceof Parser && parser.parent !== null; parser = parser.parent) {
+    const own = parser.options.filter((option) => !isGlobal(option));
+    const early = own.find((option) => parser?.getOptionValueSource(option.attributeName()) === 'cli');
+    if (early === undefined) continue;
+    throw new TvdbError('E001', {
+      message: `${early.long} is a flag of tvdb ${(parser as Parser).path}, not of tvdb ${chosen.path}`,
+      fix: 'Leave it out, or see which flags there are with --help.',
+      facts: { command: chosen.path, value: early.long ?? '' },
+    });
+  }
 }
 
 /** Formats that a command does not offer are refused before it runs. */

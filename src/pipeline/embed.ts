@@ -67,14 +67,14 @@ async function prepare(job: JobRow, context: StageContext): Promise<{ service: E
   if (waiting !== null) return waiting;
   const origin = job.embed_origin ?? 'mock';
   const route = await routeOf('openai', job, context);
+  if (route.use === null) return unusable('openai', route, job, clock.now());
   // A document is embedded by one service as a whole: when another one is to be used, all of it is planned anew.
   // One whose vectors are all here asks for nothing, so that no outage can make a stand-in of it.
   const isDone = route.fallback && !(await lacksVectors(job, context));
-  if (route.use !== null && route.use !== origin && !isDone) {
+  if (route.use !== origin && !isDone) {
     const why = `to be embedded by ${route.use} instead of ${origin} (${route.why})`;
     return { kind: 'move', to: 'chunks_stored', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
   }
-  if (origin === 'real' && !router.usable('openai')) return unusable('openai', route, job, clock.now());
   const service = await router.embedService(origin);
   if (service.space.name !== job.embedding_space) {
     const why = `planned for ${job.embedding_space}, the service speaks ${service.space.name}`;

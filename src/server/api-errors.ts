@@ -1,7 +1,7 @@
 /** What the HTTP API answers when something is wrong: one JSON form, and the status that fits the error. */
-import type { ServerResponse } from 'node:http';
 import type { ErrorCode } from '../base/error-codes.ts';
 import { TvdbError } from '../base/errors.ts';
+import type { Exchange } from './http-server.ts';
 import { replyJson } from './reply.ts';
 
 /** A refusal whose status the error alone does not tell. */
@@ -53,8 +53,8 @@ function errorBody(error: TvdbError, correlationId?: string): object {
 }
 
 /** Sends an error; what is no `TvdbError` must have been made one before. */
-export function replyError(response: ServerResponse, thrown: TvdbError | HttpRefusal, correlationId?: string): void {
+export function replyError(exchange: Exchange, thrown: TvdbError | HttpRefusal, correlationId?: string): void {
   const { status, error, headers } =
     thrown instanceof HttpRefusal ? thrown : { status: statusOf(thrown), error: thrown, headers: {} };
-  replyJson(response, status, errorBody(error, correlationId), headers);
+  replyJson(exchange, status, errorBody(error, correlationId), headers);
 }

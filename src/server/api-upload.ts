@@ -47,7 +47,7 @@ export async function announceUpload(exchange: Exchange, base: string, options: 
   tickets.add(ticket);
   const { documentId } = ticket;
   const url = signUrl(base, { method: 'PUT', bucket: 'raw', userId, documentId }, expiresAt, signingKey);
-  replyJson(exchange.response, 201, {
+  replyJson(exchange, 201, {
     job_id: ticket.jobId,
     document_id: documentId,
     upload_url: url,
@@ -65,7 +65,7 @@ export async function receiveUpload(exchange: Exchange, options: ApiUploadOption
     ticket.job = job.job_id;
     const { job_id, correlation_id, status } = job;
     const answer = { job_id, document_id: document.document_id, result: state, status, correlation_id };
-    replyJson(exchange.response, state === 'accepted' ? 201 : 200, answer);
+    replyJson(exchange, state === 'accepted' ? 201 : 200, answer);
   } catch (error) {
     // A document that is no good will not get better. Anything else (a cut connection, a full disk) may be tried again.
     const final = error instanceof TvdbError && error.category === 'data';

@@ -123,4 +123,8 @@ export interface ModeChangesTable {
   from_mode: ServiceMode | null;
   to_mode: ServiceMode;
   changed_by: string;
+  /** The service whose wish was changed; `null`: the mode itself. A wish that was removed counts as the mode. */
+  service: ServiceName | null;
+  /** The unfinished job that was changed; `null`: the saved default. */
+  job_id: string | null;
 }

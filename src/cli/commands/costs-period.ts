@@ -97,3 +97,19 @@ export function unitsOf({ from, to, timezone }: Period, unit: 'day' | 'month', f
 export function unitOf(day: Day, unit: 'day' | 'month'): string {
   return unit === 'day' ? day : day.slice(0, 7);
 }
+
+/**
+ * The time to compare a period with: `previous` (as long, right before it), a month (`2026-10`), or the same length from
+ * a time on (`yesterday`, `2026-11-21`, `7d`). A period that is not over is compared with as much of the other one. Throws E003.
+ */
+export function comparedPeriod(text: string, period: Period, now: number): { from: number; to: number } {
+  const { from, to, timezone } = period;
+  const length = Math.min(to, Math.max(from, now)) - from;
+  if (text === 'previous') return { from: from - (to - from), to: from - (to - from) + length };
+  if (/^\d{4}-(0[1-9]|1[0-2])$/.test(text)) {
+    const first = `${text}-01`;
+    return { from: startOf(first, timezone), to: startOf(addMonths(first, 1), timezone) };
+  }
+  const start = readValue('time', text, { where: '--compare', now, timezone: () => timezone }) as number;
+  return { from: start, to: start + length };
+}

@@ -4,6 +4,16 @@ import { cancelCommand } from './cancel.ts';
 import { complete, completion } from './completion.ts';
 import { configGroup, configListCommand } from './config-list.ts';
 import { costsCommand } from './costs.ts';
+import { costsAcknowledgeCommand } from './costs-acknowledge.ts';
+import {
+  costsBudgetGroup,
+  costsBudgetListCommand,
+  costsBudgetRemoveCommand,
+  costsBudgetSetCommand,
+} from './costs-budget.ts';
+import { costsEstimateCommand } from './costs-estimate.ts';
+import { costsHoldsCommand, costsHoldsReleaseCommand } from './costs-holds.ts';
+import { costsVerifyCommand } from './costs-verify.ts';
 import { deleteCommand } from './delete.ts';
 import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
@@ -31,6 +41,15 @@ export const COMMANDS: readonly CommandDefinition[] = [
   searchCommand,
   exportCommand,
   costsCommand,
+  costsEstimateCommand,
+  costsBudgetGroup,
+  costsBudgetListCommand,
+  costsBudgetSetCommand,
+  costsBudgetRemoveCommand,
+  costsHoldsCommand,
+  costsHoldsReleaseCommand,
+  costsAcknowledgeCommand,
+  costsVerifyCommand,
   healthCommand,
   modeCommand,
   configGroup,

@@ -40,6 +40,7 @@ export async function serve({ port }: { port: number }, ctx: CommandContext): Pr
         signingKey: key,
         token,
         port,
+        scrub: world.scrub,
         onEvent: activity.onEvent,
         abort: interrupt.abort,
       });

@@ -9,6 +9,7 @@ import { jobCost, jobWord, lastError, parkText, processingMs } from './job-view.
 import { untilText } from './status-view.ts';
 import { atMs, factOf, factsOf, type Row, stageOf, type TracedJob } from './trace-answer.ts';
 import { chart, fullEvents } from './trace-chart.ts';
+import { noteOf } from './trace-notes.ts';
 
 const STYLES: Record<SpanStatus, Style> = {
   ok: 'good',
@@ -45,6 +46,8 @@ export function traceHeader(page: Page, { job, document, around }: TracedJob, ui
   if (job.embedding_space !== null)
     page.field('space', `${job.embedding_space}   embedding: ${job.embed_origin ?? 'unknown'}`);
   page.field('reference', job.correlation_id);
+  if (job.upgrades_job !== null)
+    page.field('redoes', accent(shortId(job.upgrades_job)), dim('   what fell back there, for real'));
   if (job.duplicate_of !== null)
     page.field('same as', accent(shortId(job.duplicate_of)), dim('   its text and vectors are used'));
 }
@@ -101,7 +104,7 @@ function rowCells(row: Row, traced: TracedJob): Cell[] {
       event.code === 'FALLBACK' ? { text: 'MOCK', style: 'warn' } : dim('note'),
       null,
       null,
-      noteText(row),
+      noteOf(row.note.event),
     ];
   }
   const { span } = row;
@@ -136,7 +139,7 @@ export function followLine(page: Page, row: Row, traced: TracedJob): void {
 export function rowForPipe(row: Row, traced: TracedJob): Cell[] {
   const { job } = traced;
   if (row.kind === 'note')
-    return [job.job_id, atMs(row), stageOf(row), row.note.event.code.toLowerCase(), null, null, noteText(row)];
+    return [job.job_id, atMs(row), stageOf(row), row.note.event.code.toLowerCase(), null, null, noteOf(row.note.event)];
   const { span } = row;
   return [job.job_id, span.startMs, span.stage, span.status, span.ms, span.attempt, spanText(span, traced)];
 }
@@ -145,31 +148,32 @@ function offset(ms: number): string {
   return `+${duration(ms)}`;
 }
 
-function noteText({ note: { event } }: Extract<Row, { kind: 'note' }>): string {
-  const facts = factsOf(event);
-  if (event.code === 'FALLBACK')
-    return `fallback: ${String(facts.service)} uses ${String(facts.to)}, ${String(facts.reason)}`;
-  if (event.code === 'LEASE_RECLAIMED')
-    return facts.held === true
-      ? 'its worker died too often, held until you act'
-      : 'its worker died, the job was taken back';
-  if (event.code === 'RESUMED') return 'taken up again';
-  if (event.code === 'CANCELLED') return 'cancelled';
-  if (event.code === 'UPLOAD_ATTACHED') return 'uploaded again while in work, attached';
-  if (event.code === 'DOCUMENT_DELETED') return 'the document was deleted';
-  return event.code.toLowerCase().replaceAll('_', ' ');
-}
-
-function spanText(span: Span, { job }: TracedJob): string {
+function spanText(span: Span, { job, requests }: TracedJob): string {
   const last = span.events.at(-1);
   const facts = last === undefined ? {} : factsOf(last);
   const error = facts.error as { code?: unknown; message?: unknown } | undefined;
-  if (span.status === 'fail' && error !== undefined) return `${String(error.code)} ${String(error.message)}`;
-  if (span.status === 'retry' || span.status === 'lost') return String(facts.note ?? facts.why ?? 'the worker died');
-  if (span.status === 'wait' && facts.note !== undefined) return String(facts.note);
-  return [figures(span), span.status === 'run' ? progressText(span, job.progress) : '', remote(span)]
-    .filter((part) => part !== '')
-    .join('  ');
+  const told = () => {
+    if (span.status === 'fail' && error !== undefined) return `${String(error.code)} ${String(error.message)}`;
+    if (span.status === 'retry' || span.status === 'lost')
+      return `${String(facts.note ?? facts.why ?? 'the worker died')}${waitText(span)}`;
+    if (span.status === 'wait' && facts.note !== undefined) return String(facts.note);
+    return [figures(span), span.status === 'run' ? progressText(span, job.progress) : ''].filter(Boolean).join('  ');
+  };
+  return [told(), remote(span), shared(span, requests)].filter((part) => part !== '').join('  ');
+}
+
+/** How long it was to rest before the next try. */
+function waitText(span: Span): string {
+  const until = factOf(span, 'until');
+  const at = span.events.at(-1)?.at;
+  return until === null || at === undefined || until <= at ? '' : `, next in ${duration(until - at)}`;
+}
+
+/** That other jobs had chunks in the same request. */
+function shared({ attempts }: Span, requests: TracedJob['requests']): string {
+  const ids = new Set(attempts.map(({ attempt_id: id }) => id));
+  const others = new Set(requests.filter(({ attempt_id: id }) => ids.has(id)).flatMap(({ sharedWith }) => sharedWith));
+  return others.size === 0 ? '' : `shared with ${plural(others.size, 'other job')}`;
 }
 
 function figures(span: Span): string {
@@ -195,9 +199,10 @@ function requests({ attempts }: Span): string {
 
 function remote({ attempts }: Span): string {
   const last = attempts.at(-1);
-  const id = last?.upstream_request_id ?? last?.remote_id ?? null;
+  const id = last?.remote_id ?? last?.upstream_request_id ?? null;
   const origin = last === undefined ? '' : last.origin;
-  return [origin, id === null ? '' : shortId(id)].filter((part) => part !== '').join(' ');
+  const outcome = last?.outcome === 'unknown' || last?.outcome === 'adopted' ? last.outcome : '';
+  return [origin, id === null ? '' : shortId(id), outcome].filter((part) => part !== '').join(' ');
 }
 
 function progressText(span: Span, progress: string): string {

@@ -202,7 +202,7 @@ async function toResult(
 ): Promise<CommandResult> {
   const [{ uploadJson }, { annotationsOf, errorOf }, { stopCauseOf }, view] = await Promise.all([
     import('./upload-json.ts'),
-    import('./upload-result.ts'),
+    import('./upload-error.ts'),
     import('./upload-stop.ts'),
     import('./upload-view.ts'),
   ]);
@@ -216,7 +216,7 @@ async function toResult(
   return {
     exitCode,
     data: uploadJson(answer),
-    warnings: view.parkedWarnings(answer, ui, clock.now()),
+    warnings: [...view.degradedWarnings(answer, ui), ...view.parkedWarnings(answer, ui, clock.now())],
     ...(error !== undefined && { error, annotations: annotationsOf(answer, error) }),
     render: (page) => view.uploadPage(page, answer, ui, clock.now()),
     plain: () => answer.documents.map(view.documentRow),

@@ -40,6 +40,7 @@ const CHECKS = {
   'quick-check': { group: 'Store', summary: 'the structure of every table is sound', limitMs: LONG_MS },
   integrity: { group: 'Store', summary: 'every table agrees with its indexes', limitMs: LONG_MS, onRequest: true },
   'foreign-keys': { group: 'Store', summary: 'no row points to one that is gone', limitMs: LONG_MS },
+  ledger: { group: 'Store', summary: 'the ledger is whole and every total adds up', limitMs: LONG_MS },
   leases: { group: 'Store', summary: 'every lease belongs to a worker and ends' },
   'raw-files': { group: 'Store', summary: 'the bytes of every document are there', limitMs: LONG_MS },
   'parsed-files': { group: 'Store', summary: 'the markdown of every document is as it was written', limitMs: LONG_MS },

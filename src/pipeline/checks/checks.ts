@@ -3,6 +3,7 @@ import type { CheckId } from './catalogue.ts';
 import { type Check, skipped } from './check.ts';
 import * as configuration from './configuration.ts';
 import * as content from './content.ts';
+import { ledger } from './ledger.ts';
 import * as paths from './paths.ts';
 import * as runtime from './runtime.ts';
 import * as store from './store.ts';
@@ -31,6 +32,7 @@ export const RUN: Readonly<Record<CheckId, Check>> = {
   'quick-check': store.quickCheck,
   integrity: store.integrity,
   'foreign-keys': store.foreignKeys,
+  ledger,
   leases: store.leases,
   'raw-files': content.rawFiles,
   'parsed-files': content.parsedFiles,

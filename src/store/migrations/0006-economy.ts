@@ -1,6 +1,6 @@
 /** Embeddings through a batch API: jobs that may take it, and the batches they have. */
 
-export const name = '0005-economy';
+export const name = '0006-economy';
 
 export const sql = `
 -- 1: its embeddings may wait up to a day, at half the price.
