@@ -9,6 +9,7 @@ import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
+import { stopBatch } from './economy-stop.ts';
 import { parseOptionsOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
@@ -41,6 +42,7 @@ export async function cancelJob(
   const { job, outcome, event, attempt } = stopped;
   if (event !== undefined) onEvent(event, job);
   if (attempt !== undefined) await stopParse(attempt, job, deps, abort);
+  await stopBatch(job, deps, abort);
   return { job, outcome };
 }
 

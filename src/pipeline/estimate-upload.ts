@@ -98,7 +98,7 @@ async function estimateOne(
     !noCache &&
     (await isParseCached(store.db, parseIdentity({ file_sha256: sha256, pages }, { ...parser, origin: 'real' })));
   const known =
-    cached && realEmbed && services.openai.use === 'real'
+    cached && realEmbed && router.usable('openai')
       ? await tokensToEmbed(store.db, {
           userId,
           fileSha256: sha256,

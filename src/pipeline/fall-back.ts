@@ -2,6 +2,7 @@
 import { storedError, type TvdbError } from '../base/errors.ts';
 import type { RouteReason, ServiceName } from '../domain/service-mode.ts';
 import { latestAttempt } from '../store/attempts.ts';
+import { openBatch } from '../store/embed-batches.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
@@ -44,6 +45,8 @@ export async function fallbackOf(
     // Its other pages are paid and here; mixing them with those of a mock would help nobody.
     if (attempt?.operation === 'parse_pages') return null;
   } else if (job.embed_origin !== 'real' || job.status === 'chunks_stored') return null;
+  // A batch at work is paid for as far as it gets; the job waits for it.
+  else if ((await openBatch(store.db, job.job_id)) !== undefined) return null;
   const { set, before } = routeChange(job, service, { use: 'mock', why, fallback: true });
   return {
     kind: 'move',

@@ -107,7 +107,8 @@ export function createRealServices(options: RealServicesOptions): RealServices {
   const embedders = once(async (model: Settings['OPENAI_EMBED_MODEL']): Promise<EmbedService> => {
     const { createOpenAiEmbed } = await import('./embed/openai.ts');
     const [http, governor, keys] = [await transport('transport'), await governors('openai'), await ring('openai')];
-    return createOpenAiEmbed({ baseUrl: settings.OPENAI_BASE_URL, model, http, governor, keys, clock });
+    const answerBytes = settings.RESPONSE_LIMIT_MB * 1_000_000;
+    return createOpenAiEmbed({ baseUrl: settings.OPENAI_BASE_URL, model, http, governor, keys, clock, answerBytes });
   });
   const ring = async (service: ServiceName): Promise<KeyRing> => {
     const keys = await rings(service);

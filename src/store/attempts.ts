@@ -112,12 +112,12 @@ export async function sharersOf(db: Db, jobId: string, attemptIds: readonly stri
 
 /**
  * Embedding requests of a job whose outcome is not known, newest first, back to the last one that brought something or to
- * the moment the user woke the job. What is `sent` belongs to a process that is gone, when the caller holds the job.
+ * the moment the user woke the job; batches can be looked for and are not among them. What is `sent` belongs to a process that is gone, when the caller holds the job.
  */
 export async function embeddingsInDoubt(db: Db, jobId: string): Promise<AttemptRow[]> {
   const { rows } = await sql<AttemptRow>`
     SELECT a.* FROM attempts a
-    WHERE a.service = 'embed' AND a.origin = 'real'
+    WHERE a.service = 'embed' AND a.origin = 'real' AND a.operation <> 'embed_batch'
       AND (a.job_id = ${jobId} OR a.attempt_id IN (SELECT attempt_id FROM attempt_shares WHERE job_id = ${jobId}))
       AND a.started_at > COALESCE((
         SELECT MAX(at) FROM job_events

@@ -1,7 +1,7 @@
 /** The tables as Kysely sees them. The SQL that makes them is in `migrations/`; a test compares the two. */
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { JobStatus, ParkReason } from '../domain/job-state.ts';
-import type { Origin, ServiceMode, ServiceName } from '../domain/service-mode.ts';
+import type { Origin, ServiceMode } from '../domain/service-mode.ts';
 import type {
   ChunkBufferTable,
   ChunkWordsTable,
@@ -16,8 +16,10 @@ import type { BudgetsTable, BudgetWindowsTable, HoldsTable, SpendTable } from '.
 import type {
   AttemptSharesTable,
   BreakersTable,
+  EmbedBatchesTable,
   EmbeddingCacheTable,
   KeyAuditTable,
+  ModeChangesTable,
   ParseCacheTable,
   RateBucketsTable,
   RemoteFilesTable,
@@ -134,6 +136,8 @@ export interface UploadJobsTable {
   upgrades_job: string | null;
   /** Nano-USD it may spend in all, as agreed; `null`: nobody was asked. */
   consent_nano_usd: number | null;
+  /** 1: its embeddings may wait up to a day, at half the price. */
+  economy: Generated<number>;
   processing_started_at: number | null;
   processing_completed_at: number | null;
   created_at: number;
@@ -200,17 +204,6 @@ export interface WorkersTable {
   heartbeat_at: number;
 }
 
-export interface ModeChangesTable {
-  changed_at: number;
-  from_mode: ServiceMode | null;
-  to_mode: ServiceMode;
-  changed_by: string;
-  /** The service whose wish was changed; `null`: the mode itself. A wish that was removed counts as the mode. */
-  service: ServiceName | null;
-  /** The unfinished job that was changed; `null`: the saved default. */
-  job_id: string | null;
-}
-
 export interface Database {
   meta: MetaTable;
   documents: DocumentsTable;
@@ -238,6 +231,7 @@ export interface Database {
   embedding_cache: EmbeddingCacheTable;
   remote_files: RemoteFilesTable;
   key_audit: KeyAuditTable;
+  embed_batches: EmbedBatchesTable;
   spend: SpendTable;
   holds: HoldsTable;
   budgets: BudgetsTable;

@@ -13,6 +13,7 @@ import {
 } from './costs-budget.ts';
 import { costsEstimateCommand } from './costs-estimate.ts';
 import { costsHoldsCommand, costsHoldsReleaseCommand } from './costs-holds.ts';
+import { costsReconcileCommand } from './costs-reconcile.ts';
 import { costsVerifyCommand } from './costs-verify.ts';
 import { deleteCommand } from './delete.ts';
 import { doctorCommand } from './doctor.ts';
@@ -25,6 +26,7 @@ import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
 import { serveCommand } from './serve.ts';
 import { simulateCommand } from './simulate.ts';
+import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { uploadCommand } from './upload.ts';
@@ -49,6 +51,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   costsHoldsCommand,
   costsHoldsReleaseCommand,
   costsAcknowledgeCommand,
+  costsReconcileCommand,
   costsVerifyCommand,
   healthCommand,
   modeCommand,
@@ -56,6 +59,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   configListCommand,
   deleteCommand,
   doctorCommand,
+  smokeCommand,
   simulateCommand,
   help,
   completion,

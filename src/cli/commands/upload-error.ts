@@ -19,11 +19,13 @@ import {
   resumeCommand,
   type UploadAnswer,
 } from './upload-result.ts';
+import { waitsForMoney } from './upload-waits.ts';
 
 /** The error an exit code is explained with; `undefined` when nothing went wrong. */
 export function errorOf(answer: UploadAnswer, exit: ExitCode): TvdbError | undefined {
   if (answer.failure !== undefined) return answer.failure;
   if (exit === EXIT.gate) return fallbackRefused(answer);
+  if (exit === EXIT.budget && (answer.refusedMoney?.size ?? 0) > 0) return waitsForMoney(answer);
   const { failed, cancelled } = badOnes(answer.documents);
   const [first] = [...failed, ...cancelled];
   if (first === undefined) return undefined;
