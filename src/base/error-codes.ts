@@ -211,7 +211,7 @@ export const ERROR_CODES = {
   E305: {
     category: 'upstream',
     exit: 9,
-    title: 'A fallback happened and --on-fallback fail was given',
+    title: 'A mock stands in for a real service, and that was not wanted',
     fix: 'See `tvdb trace <id>` for the reason.',
   },
   E306: {

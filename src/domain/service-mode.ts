@@ -37,8 +37,6 @@ export interface Route {
   why: RouteReason;
   /** True when `hybrid` wanted real and got mock. */
   fallback: boolean;
-  /** Found out while the job was worked on: holds for the rest of this job, so that it does not change sides again. */
-  pinned?: boolean;
   /** When the real service may be tried again, where that is known. */
   retryAt?: number | null;
 }

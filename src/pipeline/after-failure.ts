@@ -3,10 +3,11 @@ import { storedError, type TvdbError } from '../base/errors.ts';
 import { backoffMs } from '../domain/backoff.ts';
 import { stepOf } from '../domain/job-state.ts';
 import type { ServiceName } from '../domain/service-mode.ts';
+import { latestAttempt } from '../store/attempts.ts';
 import type { JobRow } from '../store/schema.ts';
 import { fallbackOf } from './fall-back.ts';
 import { isBudgetStop, overBudget } from './over-budget.ts';
-import type { Outcome, StageContext } from './stage.ts';
+import type { Outcome, PipelineDeps, StageContext } from './stage.ts';
 
 /** Of these, the ones that no further try can mend: the account is refused, or nothing is let through. */
 const AT_ONCE: readonly TvdbError['code'][] = ['E112', 'E302', 'E304'];
@@ -19,7 +20,10 @@ export async function afterFailure(job: JobRow, error: TvdbError, deps: StageCon
   const { settings, clock, random, router } = deps;
   if (isBudgetStop(error)) return overBudget(job, error, deps);
   const service = serviceAt(job);
-  const triesLeft = job.retry_count < settings.MAX_RETRIES;
+  // A parse that was started is paid, and to ask for it is free: it is asked for until its time is over.
+  const deadline = service === 'llamaparse' ? await deadlineOf(job, deps) : null;
+  const awaited = deadline !== null && clock.now() < deadline;
+  const triesLeft = awaited || job.retry_count < settings.MAX_RETRIES;
   if (service !== null && (AT_ONCE.includes(error.code) || !triesLeft)) {
     const fallback = await fallbackOf(job, service, error, deps);
     if (fallback !== null) return fallback;
@@ -40,16 +44,27 @@ export async function afterFailure(job: JobRow, error: TvdbError, deps: StageCon
   const growing = backoffMs(job.retry_count, { base: settings.RETRY_BASE, cap: settings.RETRY_CAP }, random);
   const wait = error.retry.kind === 'after' ? Math.max(error.retry.ms, growing) : growing;
   const until = clock.now() + wait;
-  const note = `${error.message} (try ${job.retry_count + 1} of ${settings.MAX_RETRIES + 1})`;
+  const note = awaited
+    ? `${error.message} (the parse is under way and is asked for again)`
+    : `${error.message} (try ${job.retry_count + 1} of ${settings.MAX_RETRIES + 1})`;
   const reason = error.code === 'E301' ? 'rate_limit' : 'retry';
   return {
     kind: 'park',
     reason,
     until,
     note,
-    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { reason, note, until, error: error.label } },
+    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { reason, note, until, error_code: error.label } },
     set: { retry_count: job.retry_count + 1, last_error: JSON.stringify(storedError(error)) },
   };
+}
+
+/** Until when a paid parse that has an id is asked for; `null` when there is none. */
+async function deadlineOf(job: JobRow, { store, settings }: PipelineDeps): Promise<number | null> {
+  if (job.status !== 'parse_queued') return null;
+  const attempt = await latestAttempt(store.db, job.job_id, 'parse');
+  if (attempt === undefined || attempt.origin === 'mock' || attempt.remote_id === null) return null;
+  const ended = attempt.outcome === 'failed' || attempt.outcome === 'ok';
+  return ended ? null : (attempt.sent ?? attempt.started_at) + settings.PARSE_DEADLINE;
 }
 
 /** An embedding request that may have arrived: the next look decides whether it may be sent once more. */

@@ -48,9 +48,16 @@ export async function holdParse(
   await take(trx, payer, 'llamaparse', pages, pagePrice(deps.prices, tier, deps.clock.now()), deps);
 }
 
-/** Holds the ceiling of an embedding of `tokens` tokens. Throws like `holdParse`. */
-export async function holdEmbed(trx: Trx, payer: Payer, tokens: number, model: string, deps: MoneyDeps): Promise<void> {
-  await take(trx, payer, 'openai', tokens, tokenPrice(deps.prices, model, deps.clock.now()), deps);
+/** Holds the ceiling of an embedding of `tokens` tokens, at once or in a batch. Throws like `holdParse`. */
+export async function holdEmbed(
+  trx: Trx,
+  payer: Payer,
+  tokens: number,
+  model: string,
+  deps: MoneyDeps,
+  how: 'at_once' | 'batch' = 'at_once',
+): Promise<void> {
+  await take(trx, payer, 'openai', tokens, tokenPrice(deps.prices, model, deps.clock.now(), how), deps);
 }
 
 async function take(

@@ -5,9 +5,11 @@ import { clearBuffers } from '../store/chunks.ts';
 import { appendEvent } from '../store/events.ts';
 import { jobById } from '../store/jobs/find.ts';
 import { moveJob } from '../store/jobs/move.ts';
+import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
+import { stopBatch } from './economy-stop.ts';
 import { parseOptionsOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
@@ -40,6 +42,7 @@ export async function cancelJob(
   const { job, outcome, event, attempt } = stopped;
   if (event !== undefined) onEvent(event, job);
   if (attempt !== undefined) await stopParse(attempt, job, deps, abort);
+  await stopBatch(job, deps, abort);
   return { job, outcome };
 }
 
@@ -61,6 +64,7 @@ export async function stopJob(trx: Trx, deps: PipelineDeps, jobId: string): Prom
   const held = job.lease_owner !== null;
   await moveJob(trx, { jobId, from: was, to: 'cancelled', fence: job.fence, now, takeOver: true });
   await clearBuffers(trx, jobId);
+  if (was === 'parse_queued') await wakeSlotWaiter(trx, now);
   const attempt = await latestAttempt(trx, jobId, 'parse');
   // A request that never left has ended; what became of one that left is only known to its service.
   if (attempt?.outcome === 'intent')

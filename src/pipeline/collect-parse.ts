@@ -1,10 +1,11 @@
 /** `parse_queued`: sends the committed intent once, waits for the result, stores it. */
 import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
+import { nextLookMs } from '../domain/backoff.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import { allows } from '../domain/service-mode.ts';
 import type { ReleaseProof } from '../ledger/end.ts';
-import type { ParseService } from '../services/parse/port.ts';
+import type { ParseResult, ParseService } from '../services/parse/port.ts';
 import { latestAttempt } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
@@ -31,7 +32,7 @@ export const collectParse: Stage = async (job, context) => {
   if (real && !router.usable('llamaparse'))
     return unusable('llamaparse', { use: null, why: 'key_missing', fallback: false }, job, clock.now());
   if (attempt.sent === null && !allows(decisionOf(job).overrides?.llamaparse ?? job.service_mode, attempt.origin))
-    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt, context) };
+    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt, context, {}) };
   const service = await router.parseService(attempt.origin, parseOptionsOf(job, settings));
   if (attempt.remote_id !== null) return collect(job, attempt, attempt.remote_id, service, context);
   if (attempt.sent === null) return sent(job, await sendParse(job, attempt, service, context), service, context);
@@ -77,9 +78,25 @@ async function collect(
     await service.cancel(remoteId, abort);
     throw await failed(attempt, tooSlow(remoteId, settings.PARSE_DEADLINE), context);
   }
-  const result = await service.fetchResult(remoteId, abort, await askedPages(job, attempt, context));
+  const result = await fetched(job, attempt, service, remoteId, context);
   reach('parse.result_fetched');
   return stored(job, attempt, service, result, context);
+}
+
+/** The result. A result that the service no longer has ends the attempt: to ask for it again would bring the same answer. */
+async function fetched(
+  job: JobRow,
+  attempt: AttemptRow,
+  service: ParseService,
+  remoteId: string,
+  context: StageContext,
+): Promise<ParseResult> {
+  try {
+    return await service.fetchResult(remoteId, context.abort, await askedPages(job, attempt, context));
+  } catch (thrown) {
+    if (thrown instanceof TvdbError && thrown.code === 'E311') throw await failed(attempt, thrown, context);
+    throw thrown;
+  }
 }
 
 /** The pages a result must have: those that were asked for by number, or all of the document. */
@@ -95,7 +112,7 @@ async function stored(
   job: JobRow,
   attempt: AttemptRow,
   service: ParseService,
-  result: { pages: ParsedPage[]; creditsBilled: number | null },
+  result: ParseResult,
   context: StageContext,
 ): Promise<Outcome> {
   const { clock, store } = context;
@@ -139,22 +156,28 @@ function merged(earlier: readonly ParsedPage[], again: readonly ParsedPage[]): P
 /** Rests until the next look: soon after the start, then at growing distances; a webhook wakes it before. */
 function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outcome {
   const age = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
-  const wait = Math.min(settings.POLL_CAP, Math.max(settings.POLL_FIRST, Math.round(age / 2)));
+  const wait = nextLookMs(age, {
+    first: settings.POLL_FIRST,
+    cap: settings.POLL_CAP,
+    parallel: settings.LLAMAPARSE_PARALLEL,
+    requestsPerMinute: settings.LLAMAPARSE_REQUESTS_PER_MINUTE,
+  });
   return { kind: 'park', reason: 'awaiting_result', until: clock.now() + wait, note: 'the parser is at work' };
 }
 
-/** A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. */
-function lost(why: string, job: JobRow, attempt: AttemptRow, context: StageContext): Outcome {
-  const { settings, clock } = context;
-  const write = async (trx: Trx) => {
-    await failing(attempt, context, 'absent')(trx);
-    await wakeSlotWaiter(trx, clock.now());
-  };
-  if (job.retry_count >= settings.MAX_RETRIES) {
-    const error = new TvdbError('E303', { message: `The parse was lost ${job.retry_count + 1} times`, why });
-    return { kind: 'fail', error, write };
-  }
-  return { ...toStart(why), set: { retry_count: job.retry_count + 1 }, write };
+/**
+ * A lost parse is tried again like a failed one: as often as MAX_RETRIES allows. Throws then; nothing is at the service,
+ * so the job may still fall back.
+ */
+async function lost(why: string, job: JobRow, attempt: AttemptRow, context: StageContext): Promise<Outcome> {
+  const { settings, record } = context;
+  const tries = job.retry_count + 1;
+  const ending = { because: 'absent' } as const;
+  if (tries <= settings.MAX_RETRIES)
+    return { ...toStart(why), set: { retry_count: tries }, write: failing(attempt, context, ending) };
+  const error = new TvdbError('E303', { message: `The parse was lost ${tries} times`, why });
+  await record(failing(attempt, context, { ...ending, error }));
+  throw error;
 }
 
 /** Back to `uploaded`, where a new attempt is made. */
@@ -162,8 +185,17 @@ function toStart(why: string): Outcome & { kind: 'move' } {
   return { kind: 'move', to: 'uploaded', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
 }
 
-function failing({ attempt_id: id }: AttemptRow, context: StageContext, because?: ReleaseProof) {
-  return (trx: Trx) => endAttempt(trx, id, { outcome: 'failed' }, context, { ...(because && { because }) });
+/** The write that ends an attempt without a result, and gives its slot to another job. */
+function failing(
+  { attempt_id: id }: AttemptRow,
+  context: StageContext,
+  { error, ...money }: { error?: TvdbError; because?: ReleaseProof; charge?: 'possible' },
+) {
+  return async (trx: Trx) => {
+    const ending = { outcome: 'failed', ...(error && { error: JSON.stringify(storedError(error)) }) } as const;
+    await endAttempt(trx, id, ending, context, money);
+    await wakeSlotWaiter(trx, context.clock.now());
+  };
 }
 
 /**
@@ -171,13 +203,8 @@ function failing({ attempt_id: id }: AttemptRow, context: StageContext, because?
  * documented: its hold is kept until the service's own figure is known (`tvdb costs reconcile`).
  */
 async function failed(attempt: AttemptRow, error: unknown, context: StageContext): Promise<TvdbError> {
-  const { record, clock } = context;
   const known = asTvdbError(error);
-  await record(async (trx) => {
-    const ending = { outcome: 'failed', error: JSON.stringify(storedError(known)) } as const;
-    await endAttempt(trx, attempt.attempt_id, ending, context, { charge: 'possible' });
-    await wakeSlotWaiter(trx, clock.now());
-  });
+  await context.record(failing(attempt, context, { error: known, charge: 'possible' }));
   return known;
 }
 

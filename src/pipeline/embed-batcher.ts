@@ -23,11 +23,13 @@ export interface EmbedBatcher {
   flush(): void;
   /** Asks that wait for company. */
   readonly waiting: number;
-  /** Stops lingering; requests under way end by the abort signal. */
+  /** From now on nobody waits for company: what waits goes out, and so does whatever is asked for later. */
   close(): void;
 }
 
 interface Waiting extends EmbedAsk {
+  /** Was refused together with others: goes by itself, so that a text nobody can embed fails its own document alone. */
+  alone: boolean;
   resolve: (part: EmbeddedPart) => void;
   reject: (error: unknown) => void;
 }
@@ -54,7 +56,7 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
       const [first] = asks;
       if (first === undefined) return;
       const { shares, full } = fill(asks, limits);
-      if (!full && !all && first.service.origin === 'real') return;
+      if (!full && !all && !over.aborted && first.service.origin === 'real') return;
       groups.set(
         key,
         asks.filter((ask) => !shares.some((share) => share.ask === ask)),
@@ -70,15 +72,12 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
   const linger = () => {
     if (lingering) return;
     lingering = true;
-    clock.sleep(settings.EMBED_LINGER, over).then(
-      () => {
-        lingering = false;
-        flush();
-      },
-      () => {
-        lingering = false;
-      },
-    );
+    const end = () => {
+      lingering = false;
+      flush();
+    };
+    // Ended early, by an abort or the end of the worker, nobody shall wait for ever: the request itself ends by the abort.
+    clock.sleep(settings.EMBED_LINGER, over).then(end, end);
   };
 
   async function send(shares: readonly Share<Waiting>[]): Promise<void> {
@@ -86,16 +85,19 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
     for (const { ask, part } of parts) ask.resolve(part);
     for (const ask of lost) ask.reject(new LostLeaseError(ask.job.job_id));
     const texts = failed.reduce((sum, { chunks }) => sum + chunks.length, 0);
-    if (error instanceof TvdbError && error.facts.too_large === true && texts > 1) {
-      limits = halved(limits, failed);
-      for (const { ask } of failed) enqueue(ask);
-      flush();
-    } else for (const { ask } of failed) ask.reject(error);
+    const tooLarge = error instanceof TvdbError && error.facts.too_large === true && texts > 1;
+    if (tooLarge) limits = halved(limits, failed);
+    else if (!isRefusal(error) || failed.length < 2) {
+      for (const { ask } of failed) ask.reject(error);
+      return;
+    }
+    for (const { ask } of failed) enqueue({ ...ask, alone: ask.alone || !tooLarge });
+    flush();
   }
 
   const enqueue = (ask: Waiting): string => {
     // Requests are not shared between cost centers: one request is one charge.
-    const key = JSON.stringify([ask.service.space.name, ask.job.cost_center]);
+    const key = JSON.stringify([ask.service.space.name, ask.job.cost_center, ask.alone ? ask.job.job_id : null]);
     groups.set(key, [...(groups.get(key) ?? []), ask]);
     return key;
   };
@@ -103,7 +105,10 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
   return {
     embed: (ask) =>
       new Promise((resolve, reject) => {
-        const key = enqueue({ ...ask, resolve, reject });
+        // Before it stands among the others: a count that no request can carry would hold them all up.
+        const unfit = ask.chunks.find(({ token_count: tokens }) => !(tokens >= 1 && tokens <= MOST_TOKENS_EACH));
+        if (unfit !== undefined) throw unusable(unfit);
+        const key = enqueue({ ...ask, alone: false, resolve, reject });
         pump(key, false);
         if (groups.get(key)?.length !== 0) linger();
       }),
@@ -111,8 +116,24 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
     get waiting() {
       return [...groups.values()].reduce((sum, asks) => sum + asks.length, 0);
     },
-    close: () => closing.abort(),
+    close() {
+      closing.abort();
+      flush();
+    },
   };
+}
+
+/** Whether the service, or our own check, refused what is asked for; nothing was accepted then, so nothing is paid. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof TvdbError && (error.code === 'E309' || error.code === 'E416');
+}
+
+function unusable({ chunk_ord: ord, token_count: tokens }: { chunk_ord: number; token_count: number }): TvdbError {
+  return new TvdbError('E416', {
+    message: `Chunk ${ord} cannot be embedded`,
+    why: `it has ${tokens} tokens; a request takes texts of 1 to ${MOST_TOKENS_EACH}`,
+    chargedNanoUsd: 0,
+  });
 }
 
 /** The shares of the next request, oldest ask first; `full` when another chunk would not have fitted or none may join. */

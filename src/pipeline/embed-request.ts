@@ -6,6 +6,7 @@ import { checkVector, encodeVector } from '../domain/vector.ts';
 import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
 import { insertIntent, markSent } from '../store/attempts.ts';
 import { rememberVectors } from '../store/embedding-cache.ts';
+import { jobsWithDocument } from '../store/jobs/live.ts';
 import { LostLeaseError } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { BufferedChunk, JobRow } from '../store/schema.ts';
@@ -53,13 +54,18 @@ interface Line {
 
 /** Sends the shares of the jobs that are still held as one request. Does not throw. */
 export async function sendShares<A extends EmbedAsk>(shares: readonly Share<A>[], line: Line): Promise<Sent<A>> {
-  const held = await stillHeld(shares, line).catch((error: unknown) => ({ error }));
-  if ('error' in held) return { parts: [], lost: [], failed: shares, error: held.error };
-  const lost = shares.filter((share) => !held.includes(share)).map(({ ask }) => ask);
-  try {
-    return { parts: held.length === 0 ? [] : await post(held, line), lost, failed: [], error: null };
-  } catch (error) {
-    return { parts: [], lost, failed: held, error };
+  const lost: A[] = [];
+  let held = shares;
+  for (;;) {
+    try {
+      const still = await stillHeld(held, line);
+      lost.push(...held.filter((share) => !still.includes(share)).map(({ ask }) => ask));
+      held = still;
+      return { parts: held.length === 0 ? [] : await post(held, line), lost, failed: [], error: null };
+    } catch (error) {
+      // A job was lost while the request waited for its turn, and nothing has left: the others go without it.
+      if (!(error instanceof LostLeaseError)) return { parts: [], lost, failed: held, error };
+    }
   }
 }
 
@@ -121,6 +127,8 @@ async function post<A extends EmbedAsk>(
   const attemptId = ids.uuid();
   const { service, job } = first.ask;
   const chunks = shares.flatMap((share) => share.chunks);
+  // A text that stands in several chunks is sent, and paid, once.
+  const texts = [...new Map(chunks.map((chunk) => [chunk.chunk_sha, chunk])).values()];
   let sentAt: number | null = null;
   const leaving = async () => {
     if (sentAt !== null) return;
@@ -128,42 +136,49 @@ async function post<A extends EmbedAsk>(
     sentAt = clock.monotonic();
     reach('embed.before_batch');
   };
+  let result: EmbedResult;
+  let vectors: Map<string, Buffer>;
   try {
-    const texts = chunks.map(({ text }) => text);
     const attempt = {
       attemptId,
       jobId: job.job_id,
       correlationId: job.correlation_id,
-      tokens: tokensOf(chunks),
+      tokens: tokensOf(texts),
       leaving,
     };
-    const result = await service.embed(texts, attempt, abort);
+    result = await service.embed(
+      texts.map(({ text }) => text),
+      attempt,
+      abort,
+    );
     if (sentAt === null) throw new Error('an embedding service sent a request without saying so');
-    const vectors = checked(chunks, result, service.space.dimensions);
-    reach('embed.after_batch');
-    await commit(attemptId, { service, chunks, vectors, result, ms: Math.round(clock.monotonic() - sentAt) }, deps);
-    reach('embed.batch_committed');
-    let from = 0;
-    return shares.map((share) => {
-      const own = vectors.slice(from, from + share.chunks.length);
-      from += share.chunks.length;
-      return {
-        ask: share.ask,
-        part: { attemptId, chunks: share.chunks, vectors: own, tokens: tokensOf(share.chunks) },
-      };
-    });
+    vectors = checked(texts, result, service.space.dimensions);
   } catch (thrown) {
     // A request that we stopped waiting for may be billed: the attempt stays `sent`, and is looked at before another.
     // One that never left has no attempt.
     if (!abort.aborted && sentAt !== null) await fail(attemptId, asTvdbError(thrown), deps);
     throw thrown;
   }
+  reach('embed.after_batch');
+  // Outside the `try`: a store that cannot take the answer leaves the attempt `sent`, because it was paid.
+  await commit(attemptId, { shares, texts, vectors, result, ms: Math.round(clock.monotonic() - sentAt) }, deps);
+  reach('embed.batch_committed');
+  return shares.map(({ ask, chunks: own }) => ({
+    ask,
+    part: {
+      attemptId,
+      chunks: own,
+      vectors: own.flatMap(({ chunk_sha: sha }) => vectors.get(sha) ?? []),
+      tokens: tokensOf(own),
+    },
+  }));
 }
 
 interface Answer {
-  service: EmbedService;
-  chunks: readonly BufferedChunk[];
-  vectors: readonly Buffer[];
+  shares: readonly Share[];
+  texts: readonly BufferedChunk[];
+  /** By the SHA-256 of the text. */
+  vectors: ReadonlyMap<string, Buffer>;
   result: EmbedResult;
   ms: number;
 }
@@ -171,7 +186,8 @@ interface Answer {
 /** The end of the attempt and the vectors, durable together before any document has stored its part. */
 async function commit(attemptId: string, answer: Answer, deps: PipelineDeps): Promise<void> {
   const { store, clock } = deps;
-  const { service, chunks, vectors, result, ms } = answer;
+  const { shares, texts, vectors, result, ms } = answer;
+  const service = shares[0]?.ask.service;
   await store.write(async (trx) => {
     const ending = {
       outcome: 'ok',
@@ -181,10 +197,18 @@ async function commit(attemptId: string, answer: Answer, deps: PipelineDeps): Pr
       upstream_request_id: result.requestId ?? null,
     } as const;
     await endAttempt(trx, attemptId, ending, deps);
-    if (service.origin !== 'real') return;
-    const kept = chunks.flatMap(({ chunk_sha: chunkSha, token_count: tokens }, index) => {
-      const vector = vectors[index];
-      return vector === undefined ? [] : [{ chunkSha, tokens, vector }];
+    if (service?.origin !== 'real') return;
+    // A document that was deleted meanwhile leaves nothing behind.
+    const jobs = await jobsWithDocument(
+      trx,
+      shares.map(({ ask }) => ask.job.job_id),
+    );
+    const wanted = new Set(
+      shares.flatMap(({ ask, chunks }) => (jobs.has(ask.job.job_id) ? chunks.map((chunk) => chunk.chunk_sha) : [])),
+    );
+    const kept = texts.flatMap(({ chunk_sha: chunkSha, token_count: tokens }) => {
+      const vector = vectors.get(chunkSha);
+      return vector === undefined || !wanted.has(chunkSha) ? [] : [{ chunkSha, tokens, vector }];
     });
     await rememberVectors(trx, service.space, kept, clock.now());
   });
@@ -205,19 +229,23 @@ async function fail(attemptId: string, error: TvdbError, deps: PipelineDeps): Pr
   await deps.store.write((trx) => endAttempt(trx, attemptId, ending, deps, { because, charge }));
 }
 
-/** The stored form of the vectors. Throws E418 unless there is one usable vector for each chunk. */
-function checked(chunks: readonly BufferedChunk[], { vectors }: EmbedResult, dimensions: number): Buffer[] {
-  if (vectors.length !== chunks.length) {
-    throw new TvdbError('E418', { message: `Asked for ${chunks.length} vectors, got ${vectors.length}` });
-  }
-  return chunks.map((chunk, index) => {
-    const vector = vectors[index];
-    const problem = vector === undefined ? 'is missing' : checkVector(vector, dimensions);
-    if (vector === undefined || problem !== null) {
-      throw new TvdbError('E418', { message: `The vector of chunk ${chunk.chunk_ord} ${problem}` });
-    }
-    return encodeVector(vector);
-  });
+/** The stored form of the vectors, by text. Throws E418 unless there is one usable vector for each. */
+function checked(
+  texts: readonly BufferedChunk[],
+  { vectors, tokensBilled }: EmbedResult,
+  dimensions: number,
+): Map<string, Buffer> {
+  const unusable = (message: string) =>
+    new TvdbError('E418', { message, chargedNanoUsd: null, facts: { tokens_billed: tokensBilled } });
+  if (vectors.length !== texts.length) throw unusable(`Asked for ${texts.length} vectors, got ${vectors.length}`);
+  return new Map(
+    texts.map(({ chunk_sha: sha, chunk_ord: ord }, index) => {
+      const vector = vectors[index];
+      const problem = vector === undefined ? 'is missing' : checkVector(vector, dimensions);
+      if (vector === undefined || problem !== null) throw unusable(`The vector of chunk ${ord} ${problem}`);
+      return [sha, encodeVector(vector)];
+    }),
+  );
 }
 
 function tokensOf(chunks: readonly BufferedChunk[]): number {

@@ -2,13 +2,15 @@
 import { storedError, type TvdbError } from '../base/errors.ts';
 import type { RouteReason, ServiceName } from '../domain/service-mode.ts';
 import { latestAttempt } from '../store/attempts.ts';
+import { openBatch } from '../store/embed-batches.ts';
+import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
 import { decisionOf, requireSameDecision, routeChange } from './route.ts';
 import type { Outcome, PipelineDeps } from './stage.ts';
 
 /** Errors after which `hybrid` uses a mock, and the reason that is stored; the others are the document's or ours. */
-const FALLBACK_REASONS: Partial<Record<TvdbError['code'], RouteReason>> = {
+export const FALLBACK_REASONS: Partial<Record<TvdbError['code'], RouteReason>> = {
   E112: 'key_refused',
   E201: 'budget',
   E204: 'budget',
@@ -43,16 +45,20 @@ export async function fallbackOf(
     // Its other pages are paid and here; mixing them with those of a mock would help nobody.
     if (attempt?.operation === 'parse_pages') return null;
   } else if (job.embed_origin !== 'real' || job.status === 'chunks_stored') return null;
+  // A batch at work is paid for as far as it gets; the job waits for it.
+  else if ((await openBatch(store.db, job.job_id)) !== undefined) return null;
   const { set, before } = routeChange(job, service, { use: 'mock', why, fallback: true });
   return {
     kind: 'move',
     to: service === 'llamaparse' ? 'uploaded' : 'chunks_stored',
     before,
-    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why: error.message, error: error.label } },
+    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why: error.message, error_code: error.label } },
     set: { ...set, retry_count: 0, last_error: JSON.stringify(storedError(error)) },
     check: (trx) => requireSameDecision(trx, job),
     write: async (trx) => {
-      if (unsent !== undefined) await endAttempt(trx, unsent, { outcome: 'failed' }, deps, { because: 'not_sent' });
+      if (unsent === undefined) return;
+      await endAttempt(trx, unsent, { outcome: 'failed' }, deps, { because: 'not_sent' });
+      await wakeSlotWaiter(trx, deps.clock.now());
     },
   };
 }

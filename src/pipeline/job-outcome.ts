@@ -4,6 +4,7 @@ import type { Origin } from '../domain/service-mode.ts';
 import { attemptsOfJob } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { eventsOfJob } from '../store/events.ts';
+import { spentByJob } from '../store/job-spend.ts';
 import { jobById } from '../store/jobs/find.ts';
 import type { Db } from '../store/open.ts';
 import type { AttemptRow, DocumentRow, JobEventRow, JobRow } from '../store/schema.ts';
@@ -38,6 +39,8 @@ export interface JobOutcome {
   readonly maker: JobRow;
   readonly steps: readonly StepOutcome[];
   readonly uses: readonly ServiceUse[];
+  /** Nano-USD spent or reserved for it so far; `null` when it is not known whether a request of it was paid. */
+  readonly spentNanoUsd: number | null;
   /** Counts of what was made so far; `null` where the step that knows was not reached. */
   readonly pages: number | null;
   readonly chunks: number | null;
@@ -65,6 +68,7 @@ export async function outcomeOfJob(db: Db, jobId: string, now: number): Promise<
     maker,
     steps: stepsOf(timeline(job, events, attempts, now).spans),
     uses: usesOf(attempts),
+    spentNanoUsd: attempts.some(inDoubt) ? null : await spentByJob(db, jobId),
     pages: document?.pages ?? (made.pages > 0 ? made.pages : null),
     chunks: made.chunks_total > 0 ? made.chunks_total : null,
     vectors: maker.status === 'complete' ? made.embeds_done : null,
@@ -98,6 +102,10 @@ function usesOf(attempts: readonly AttemptRow[]): ServiceUse[] {
     uses.set(key, { ...before, requests: before.requests + 1, units: before.units + units });
   }
   return [...uses.values()];
+}
+
+function inDoubt({ origin, outcome }: AttemptRow): boolean {
+  return origin === 'real' && (outcome === 'unknown' || outcome === 'sent');
 }
 
 /** `mock/hash-ngram@1/1536` has 1,536. */

@@ -25,13 +25,17 @@ export async function lookFor(
 ): Promise<Looked> {
   const { clock, settings, abort } = context;
   const sentAt = attempt.sent ?? attempt.started_at;
-  const window = searchWindow(attempt, clock.now());
+  // Where absence would be proven, our clock is not believed: a re-sent parse is paid twice.
+  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
+  const isLast = clock.now() >= deadline;
+  const window = searchWindow(attempt, clock.now(), isLast ? 'wide' : 'near');
   let found: string[];
   try {
     found = await service.findByAttempt(attempt.attempt_id, window, abort);
   } catch (thrown) {
     if (abort.aborted) throw thrown;
-    return again(asTvdbError(thrown).message, attempt, context);
+    const { message, retry } = asTvdbError(thrown);
+    return again(message, attempt, context, { leastMs: retry.kind === 'after' ? retry.ms : 0 });
   }
   const [remoteId, ...more] = found;
   if (remoteId !== undefined) {
@@ -43,8 +47,7 @@ export async function lookFor(
   }
   // What ran in a process that is gone needs no grace.
   if (service.runsHere || service.origin === 'mock') return { absent: 'the attempt never reached the parser' };
-  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
-  if (clock.now() < deadline) return again('the service does not list it', attempt, context, deadline);
+  if (!isLast) return again('the service does not list it', attempt, context, { deadline });
   await context.record(async () => {}, {
     event: {
       code: 'PARSE_ABSENT',
@@ -55,12 +58,19 @@ export async function lookFor(
   return { absent: 'the request never reached the service' };
 }
 
-function again(why: string, attempt: AttemptRow, context: StageContext, deadline?: number): Outcome {
+/** Rests until the next look: not before `leastMs` (the service asked for a pause), and not after `deadline`. */
+function again(
+  why: string,
+  attempt: AttemptRow,
+  context: StageContext,
+  { leastMs = 0, deadline = Number.POSITIVE_INFINITY }: { leastMs?: number; deadline?: number },
+): Outcome {
   const { clock, settings } = context;
   const now = clock.now();
   const age = Math.max(0, now - (attempt.sent ?? attempt.started_at));
-  const growing = Math.max(Math.min(LEAST_WAIT_MS, settings.UNKNOWN_OUTCOME_WINDOW / 4), age);
-  const until = Math.min(now + growing, deadline === undefined || deadline <= now ? now + growing : deadline);
+  // An outage does not end sooner for being old: looks are never further apart than the window is wide.
+  const growing = Math.min(Math.max(LEAST_WAIT_MS, age), settings.UNKNOWN_OUTCOME_WINDOW);
+  const until = Math.round(Math.min(now + Math.max(growing, leastMs), deadline));
   return {
     kind: 'park',
     reason: 'unknown_outcome',

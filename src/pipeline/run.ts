@@ -7,6 +7,7 @@ import { pruneOld } from '../store/retention.ts';
 import { endRun, startRun } from '../store/runs.ts';
 import { isSameProcess } from '../store/workers.ts';
 import { correctCharges } from './correct-charges.ts';
+import { settleBatchesLeft } from './economy-stop.ts';
 import type { PipelineDeps } from './stage.ts';
 import { type WorkOptions, type WorkSummary, work } from './worker.ts';
 
@@ -94,6 +95,7 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
     };
     timeUp().catch(() => {});
   }
+  const left = settleLeft(deps, [signals.stopping, signals.abort]);
   const ask = (signal: AbortSignal) =>
     correctCharges(deps, { limit: ASK_MOST, since: clock.now() - ASK_FOR_MS, signal });
   let asking: Promise<void> | undefined;
@@ -143,6 +145,26 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
     return { ...summary, ...why, endedBy: endedBy ?? (byUser ? 'stopped' : limited ? 'limit' : 'drained') };
   } finally {
     over.abort();
+    await left.end();
     await asking;
   }
+}
+
+/** Looks at batches of ended jobs beside the work, and not much longer than it. */
+function settleLeft(deps: PipelineDeps, ends: readonly AbortSignal[]): { end(): Promise<void> } {
+  const late = new AbortController();
+  const done = settleBatchesLeft(deps, AbortSignal.any([...ends, late.signal])).catch((error: unknown) =>
+    deps.log('warn', 'batches left behind were not looked at', { error: String(error) }),
+  );
+  return {
+    async end() {
+      const settled = new AbortController();
+      deps.clock.sleep(SETTLE_MS, settled.signal).then(
+        () => late.abort(),
+        () => {},
+      );
+      await done;
+      settled.abort();
+    },
+  };
 }

@@ -1,8 +1,9 @@
 /** Sends a parse whose intent is committed: the bytes first, then the one request that may be billed. */
 import { asTvdbError, storedError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
-import type { ParseRequest, ParseService } from '../services/parse/port.ts';
+import type { ParseReceipt, ParseRequest, ParseService } from '../services/parse/port.ts';
 import { markSent, updateAttempt } from '../store/attempts.ts';
+import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
@@ -34,25 +35,13 @@ export async function sendParse(
     sentAt = now;
     reach('parse.before_send');
   };
+  let receipt: ParseReceipt;
   try {
-    const receipt = await service.submit(
+    receipt = await service.submit(
       request,
       { attemptId: attempt.attempt_id, jobId: job.job_id, correlationId: job.correlation_id, leaving },
       abort,
     );
-    reach('parse.after_send');
-    const { remoteId } = receipt;
-    await context.record(
-      (trx) =>
-        updateAttempt(trx, attempt.attempt_id, {
-          remote_id: remoteId,
-          http_status: receipt.httpStatus ?? null,
-          upstream_request_id: receipt.requestId ?? null,
-        }),
-      { event: { code: 'PARSE_REQUESTED', attemptId: attempt.attempt_id, data: { remote_id: remoteId } } },
-    );
-    reach('parse.id_recorded');
-    return { attempt: { ...attempt, sent: sentAt, remote_id: remoteId }, remoteId };
   } catch (thrown) {
     // What became of a request that we stopped waiting for is not known: the attempt stays `sent` and is looked for.
     if (abort.aborted) throw thrown;
@@ -75,11 +64,26 @@ export async function sendParse(
       };
     }
     const because = error.facts.sent === false ? 'not_sent' : 'not_charged';
-    await context.record((trx) =>
-      endAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'failed' }, context, { because }),
-    );
+    await context.record(async (trx) => {
+      await endAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'failed' }, context, { because });
+      await wakeSlotWaiter(trx, clock.now());
+    });
     throw error;
   }
+  reach('parse.after_send');
+  // Outside the `try`: a store that cannot take the id says nothing about the request, which was accepted.
+  const { remoteId } = receipt;
+  await context.record(
+    (trx) =>
+      updateAttempt(trx, attempt.attempt_id, {
+        remote_id: remoteId,
+        http_status: receipt.httpStatus ?? null,
+        upstream_request_id: receipt.requestId ?? null,
+      }),
+    { event: { code: 'PARSE_REQUESTED', attemptId: attempt.attempt_id, data: { remote_id: remoteId } } },
+  );
+  reach('parse.id_recorded');
+  return { attempt: { ...attempt, sent: sentAt, remote_id: remoteId }, remoteId };
 }
 
 async function requestOf(job: JobRow, attempt: AttemptRow, context: StageContext): Promise<ParseRequest> {

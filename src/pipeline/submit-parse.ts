@@ -5,13 +5,13 @@ import { TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
 import type { ParseService } from '../services/parse/port.ts';
-import { failedRemotely, insertIntent, parsesInFlight } from '../store/attempts.ts';
+import { failedRemotely, insertIntent, latestAttempt, parsesInFlight } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { cachedParse } from '../store/parse-cache.ts';
 import { putParse } from '../store/parses.ts';
-import type { DocumentRow, JobRow } from '../store/schema.ts';
+import type { AttemptRow, DocumentRow, JobRow } from '../store/schema.ts';
 import { holdParse } from './attempt-money.ts';
-import { parseOptionsOf, requireSameDecision, routeChange, routeOf, unusable } from './route.ts';
+import { decisionOf, parseOptionsOf, requireSameDecision, routeChange, routeOf, unusable } from './route.ts';
 import { InsteadError, type Outcome, type Stage, type StageContext, type StageEvent, withProgress } from './stage.ts';
 import { pagesToRetry, parseIdentity } from './validate-parse.ts';
 
@@ -25,7 +25,7 @@ export interface ParseAttemptOptions {
 }
 
 /** When a job looks again for a free slot at the parse service; the end of another job's parse wakes it sooner. */
-const SLOT_LOOK_MS = 10_000;
+const SLOT_LOOK_MS = 30_000;
 
 /** The document of a job. Throws E417 when it was deleted or its stored bytes are gone. */
 export async function storedDocument(job: JobRow, { store, storage }: StageContext): Promise<DocumentRow> {
@@ -38,7 +38,13 @@ export async function storedDocument(job: JobRow, { store, storage }: StageConte
 
 export const submitParse: Stage = async (job, context) => {
   const { router, clock, settings, store } = context;
-  const route = await routeOf('llamaparse', job, context);
+  const open = await latestAttempt(store.db, job.job_id, 'parse');
+  if (open !== undefined && mayBeThere(open)) return reattached(open);
+  const again = await pagesToRetry(job, store.db);
+  const stored = decisionOf(job).services.llamaparse;
+  // The other pages are paid and here: the missing ones come from the same service, however long that takes.
+  const stays = again !== null && stored.use === 'real' && router.usable('llamaparse');
+  const route = stays ? stored : await routeOf('llamaparse', job, context);
   if (route.use === null) return unusable('llamaparse', route, job, clock.now());
   const service = await router.parseService(route.use, parseOptionsOf(job, settings));
   const document = await storedDocument(job, context);
@@ -51,13 +57,28 @@ export const submitParse: Stage = async (job, context) => {
     parse_origin: service.origin,
   };
   const plan: Plan = { job, document, service, set: chosen, before };
-  const retryPages = await pagesToRetry(job, store.db);
+  // Of another parser the whole document is wanted: its pages are not mixed with those of the first.
+  const retryPages = chosen.parse_id === job.parse_id ? again : null;
   if (retryPages === null) {
     const known = await fromCache(plan, context);
     if (known !== null) return known;
   }
   return await intend(plan, retryPages, context);
 };
+
+/** Whether a paid service has a parse of this attempt, or may have it: nothing ended it yet. */
+function mayBeThere({ origin, outcome }: AttemptRow): boolean {
+  return origin === 'real' && (outcome === 'sent' || outcome === 'unknown' || outcome === 'adopted');
+}
+
+/**
+ * The job failed while its parse was under way, for a reason of another kind (nobody could ask how it stands), and the
+ * user wants it tried again: that parse is paid, so it is waited for instead of made anew.
+ */
+function reattached({ attempt_id: attemptId, remote_id: remoteId }: AttemptRow): Outcome {
+  const data = { remote_id: remoteId, why: 'an earlier request may still bring the result' };
+  return { kind: 'move', to: 'parse_queued', event: { code: 'PARSE_ADOPTED', attemptId, data } };
+}
 
 interface Plan {
   job: JobRow;

@@ -17,9 +17,9 @@ export const validateParse: Stage = async (job, { store, settings, clock }) => {
   const document = await documentById(store.db, job.document_id);
   const pages = pagesOf(parse);
   const faults = faultsOf(pages, document?.pages ?? 0);
-  const again = retryable(parse, faults);
   const policy = settings.PARSE_INCOMPLETE;
-  if (again.length > 0 && policy === 'retry-failed-pages' && !(await wasRetried(store.db, job.job_id))) {
+  const again = policy === 'retry-failed-pages' ? await pagesToRetry(job, store.db) : null;
+  if (again !== null) {
     return back(
       { why: `${again.length} pages are asked for once more`, pages: again.slice(0, 50) },
       'PARSE_INCOMPLETE',
@@ -71,7 +71,7 @@ export function parseIdentity(
 /** What the parse of a job was billed; `null` when any part of it is not known. */
 async function creditsOf(db: Db, jobId: string): Promise<number | null> {
   const paid = (await attemptsOfJob(db, jobId)).filter(
-    ({ service, outcome }) => service === 'parse' && outcome === 'ok',
+    ({ service, origin, outcome }) => service === 'parse' && origin === 'real' && outcome === 'ok',
   );
   if (paid.length === 0) return null;
   return paid.reduce<number | null>(
@@ -81,30 +81,25 @@ async function creditsOf(db: Db, jobId: string): Promise<number | null> {
 }
 
 /**
- * The pages of a stored parse that are to be asked for once more, for a job that is back at the start because of them;
- * `null` when the whole document is to be parsed.
+ * The pages of the stored parse of a job that are to be asked for once more: those a paid parse of this job did not
+ * bring, as long as no second request for pages was answered. `null` when there are none. A parse out of the cache was
+ * looked through when it was made: its blank pages are not read again.
  */
 export async function pagesToRetry(job: JobRow, db: Db): Promise<readonly number[] | null> {
   if (job.parse_id === null) return null;
-  const attempts = (await attemptsOfJob(db, job.job_id)).filter(({ service }) => service === 'parse');
+  const attempts = (await attemptsOfJob(db, job.job_id)).filter(
+    ({ service, origin }) => service === 'parse' && origin === 'real',
+  );
   const done = (operation: string) => attempts.some((one) => one.operation === operation && one.outcome === 'ok');
   if (!done('parse') || done('parse_pages')) return null;
   const parse = await parseById(db, job.parse_id);
   const document = await documentById(db, job.document_id);
   if (parse === undefined || document === undefined) return null;
-  const pages = retryable(parse, faultsOf(pagesOf(parse), document.pages));
+  const faults = faultsOf(pagesOf(parse), document.pages);
+  // A cut page would be cut again, and without it the document is incomplete whatever the others bring.
+  if (parse.origin === 'mock' || faults.cut.length > 0) return null;
+  const pages = [...faults.failed, ...faults.missing, ...faults.empty].sort((a, b) => a - b);
   return pages.length > 0 ? pages : null;
-}
-
-async function wasRetried(db: Db, jobId: string): Promise<boolean> {
-  return (await attemptsOfJob(db, jobId)).some(
-    ({ operation, outcome }) => operation === 'parse_pages' && outcome === 'ok',
-  );
-}
-
-/** Pages that a second request may bring. A cut page would be cut again, and the mock reads the same each time. */
-function retryable({ origin }: ParseRow, { failed, missing, empty }: PageFaults): number[] {
-  return origin === 'real' ? [...failed, ...missing, ...empty].sort((a, b) => a - b) : [];
 }
 
 function back(data: Record<string, unknown>, code: StageEvent['code'] = 'RETRY_SCHEDULED') {

@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import type { TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
+import { createNudge } from '../base/nudge.ts';
 import { isEnded } from '../domain/job-state.ts';
 import { appendEvent } from '../store/events.ts';
 import { type ClaimScope, claimJob, type Outlook, outlook } from '../store/jobs/claim.ts';
@@ -79,6 +80,7 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   const active = new Set<Promise<void>>();
   // Jobs that wait for an answer of a service; they use no processor, so another job may be taken up meanwhile.
   let idle = 0;
+  const rested = createNudge();
   const hands: Omit<Hands, 'abort'> = {
     stopping: signals.stopping,
     runId,
@@ -86,6 +88,7 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
     batcher,
     async idle(promise) {
       idle += 1;
+      rested.now();
       try {
         return await promise;
       } finally {
@@ -97,6 +100,8 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   try {
     for (;;) {
       if (signals.stopping.aborted || abort.aborted) break;
+      // Before the look: what happens during it must not be slept over.
+      const told = [rested, ...(options.news ? [options.news] : [])].map((one) => one.next());
       const enough = claims >= (options.limit ?? Number.POSITIVE_INFINITY);
       if (enough && active.size === 0) break;
       await takeUpDeliveries(deps, options.onEvent);
@@ -116,21 +121,22 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
         active.add(running);
         continue;
       }
+      // Before the look as well: a job that leaves during it may rest for a moment that the look has not seen.
+      const nothingInHand = active.size === 0;
       const left = await outlook(store.db, clock.now(), options.scope);
-      if (active.size === 0) {
+      if (nothingInHand) {
         options.onIdle?.(left);
         if (options.until === 'drain' && isDrained(left, deps, options.waitForOthers)) break;
       }
       // Everybody in hand waits for company in a request, and nobody is on the way who could join.
       if (batcher.waiting > 0 && active.size === batcher.waiting && !comesSoon(left, deps, enough || !free))
         batcher.flush();
-      await pause(nextLook(left, deps), active, deps, signals, options.news);
+      await pause(nextLook(left, deps), [...active, ...told], deps, signals);
     }
   } finally {
     // Asked to stop, nobody joins any more.
-    batcher.flush();
-    await Promise.all(active);
     batcher.close();
+    await Promise.all(active);
     await keeper.stop();
     await store.write((trx) => removeWorker(trx, workerId)).catch(() => {});
   }
@@ -201,17 +207,16 @@ function nextLook(left: Outlook, { clock, settings }: PipelineDeps): number {
   return Math.min(settings.POLL_INTERVAL, due);
 }
 
-/** Waits for time to pass, a job to leave, or a signal, whichever is first. */
+/** Waits for time to pass, a job to leave or to rest, news, or a signal, whichever is first. */
 async function pause(
   ms: number,
-  active: Set<Promise<void>>,
+  sooner: readonly Promise<void>[],
   { clock }: PipelineDeps,
   signals: WorkSignals,
-  news: WorkOptions['news'],
 ): Promise<void> {
   const wake = new AbortController();
   const signal = AbortSignal.any([wake.signal, signals.abort, signals.stopping]);
   const sleeping = clock.sleep(ms, signal).catch(() => {});
-  await Promise.race([sleeping, ...active, ...(news === undefined ? [] : [news.next()])]);
+  await Promise.race([sleeping, ...sooner]);
   wake.abort();
 }

@@ -57,7 +57,7 @@ export function createRealServices(options: RealServicesOptions): RealServices {
   const governors = once(async (service: ServiceName) => {
     const { createGovernor } = await import('./create-governor.ts');
     const keys = await rings(service);
-    const fingerprint = () => keys?.fingerprint(keys.current()) ?? null;
+    const fingerprint = () => keys?.currentFingerprint() ?? null;
     return createGovernor({ ...options, service, owner, fingerprint }) satisfies ServiceGovernor;
   });
   const rings = once(async (service: ServiceName): Promise<KeyRing | null> => {
@@ -107,7 +107,8 @@ export function createRealServices(options: RealServicesOptions): RealServices {
   const embedders = once(async (model: Settings['OPENAI_EMBED_MODEL']): Promise<EmbedService> => {
     const { createOpenAiEmbed } = await import('./embed/openai.ts');
     const [http, governor, keys] = [await transport('transport'), await governors('openai'), await ring('openai')];
-    return createOpenAiEmbed({ baseUrl: settings.OPENAI_BASE_URL, model, http, governor, keys, clock });
+    const answerBytes = settings.RESPONSE_LIMIT_MB * 1_000_000;
+    return createOpenAiEmbed({ baseUrl: settings.OPENAI_BASE_URL, model, http, governor, keys, clock, answerBytes });
   });
   const ring = async (service: ServiceName): Promise<KeyRing> => {
     const keys = await rings(service);

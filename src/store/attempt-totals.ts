@@ -134,12 +134,29 @@ export async function firstRequestSlots(
   return rows;
 }
 
-/** Which of some jobs sent a request to a paid service. */
-export async function jobsWithRealRequests(db: Db, jobIds: readonly string[]): Promise<Set<string>> {
-  const { rows } = await sql<{ job_id: string }>`
-    SELECT DISTINCT job_id FROM attempts
-    WHERE job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)})) AND origin = 'real' AND sent IS NOT NULL`.execute(
-    db,
-  );
-  return new Set(rows.map(({ job_id }) => job_id));
+/** What a job asked of services so far. */
+export interface JobRequests {
+  /** Requests that left. */
+  requests: number;
+  /** Of its newest parse. */
+  remoteId: string | null;
+  /** Of its newest embedding request, as the service calls it. */
+  requestId: string | null;
+}
+
+/** The requests of some jobs; jobs without any are missing. */
+export async function requestsOfJobs(db: Db, jobIds: readonly string[]): Promise<Map<string, JobRequests>> {
+  const { rows } = await sql<{ job_id: string } & JobRequests>`
+    WITH mine AS (
+      SELECT a.rowid AS n, a.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id FROM attempts a
+      UNION ALL
+      SELECT a.rowid, s.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id
+      FROM attempt_shares s JOIN attempts a ON a.attempt_id = s.attempt_id)
+    SELECT m.job_id, COUNT(m.sent) AS requests,
+      (SELECT p.remote_id FROM mine p WHERE p.job_id = m.job_id AND p.service = 'parse' ORDER BY p.n DESC LIMIT 1) AS remoteId,
+      (SELECT e.upstream_request_id FROM mine e WHERE e.job_id = m.job_id AND e.service = 'embed' ORDER BY e.n DESC LIMIT 1)
+        AS requestId
+    FROM mine m WHERE m.job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)}))
+    GROUP BY m.job_id`.execute(db);
+  return new Map(rows.map(({ job_id: id, ...one }) => [id, one]));
 }

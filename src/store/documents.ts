@@ -1,5 +1,8 @@
 /** Documents: the bytes a user uploaded, one row per user and content. */
+import { forgetVectorsOf } from './embedding-cache.ts';
 import type { Db, Trx } from './open.ts';
+import { forgetParsesOf } from './parse-cache.ts';
+import { forgetRemoteFiles } from './remote-files.ts';
 import type { DocumentRow } from './schema.ts';
 
 /** The document of a user with exactly these bytes. */
@@ -107,7 +110,10 @@ export async function isSearchable(
   return (await query.executeTakeFirst()) !== undefined;
 }
 
-/** Removes everything derived from a document and the document itself; its jobs and events stay as a record. */
+/**
+ * Removes everything derived from a document and the document itself; its jobs and events stay as a record. What the
+ * caches hold of it goes too, unless another document has the same bytes or texts.
+ */
 export async function eraseDocument(
   trx: Trx,
   documentId: string,
@@ -121,10 +127,40 @@ export async function eraseDocument(
     .where('document_id', '=', documentId)
     .executeTakeFirstOrThrow();
   const parses = await trx.deleteFrom('parses').where('document_id', '=', documentId).executeTakeFirstOrThrow();
+  const document = await documentById(trx, documentId);
   await trx.deleteFrom('documents').where('document_id', '=', documentId).execute();
+  if (document !== undefined && !(await bytesAreKnown(trx, document.file_sha256))) {
+    await forgetParsesOf(trx, document.file_sha256);
+    await forgetRemoteFiles(trx, document.file_sha256);
+  }
+  await forgetVectorsOf(trx, await textsOfNobody(trx));
   return {
     chunks: Number(chunks.numDeletedRows),
     vectors: Number(vectors.numDeletedRows),
     parses: Number(parses.numDeletedRows),
   };
+}
+
+async function bytesAreKnown(trx: Trx, fileSha256: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('documents')
+    .select('document_id')
+    .where('file_sha256', '=', fileSha256)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/**
+ * Hashes of the remembered texts that stand in no chunk any more. Asking instead for those of the one document was
+ * rejected: a cancelled job, or an older version, has left no rows that would say which texts were its own.
+ */
+async function textsOfNobody(trx: Trx): Promise<string[]> {
+  const rows = await trx
+    .selectFrom('embedding_cache')
+    .select('chunk_sha')
+    .distinct()
+    .where('chunk_sha', 'not in', (query) => query.selectFrom('document_chunks').select('chunk_sha'))
+    .where('chunk_sha', 'not in', (query) => query.selectFrom('chunk_buffer').select('chunk_sha'))
+    .execute();
+  return rows.map((row) => row.chunk_sha);
 }

@@ -7,17 +7,19 @@ import { sha256 } from '../../src/base/hash.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/variables.ts';
 import { BUILT_IN_PRICES } from '../../src/domain/price-book.ts';
+import type { ServiceMode } from '../../src/domain/service-mode.ts';
 import { unit } from '../../src/domain/vector.ts';
 import type { UploadDeps } from '../../src/pipeline/staging.ts';
 import { type AcceptOptions, acceptDocument } from '../../src/pipeline/upload.ts';
 import { type WorkOptions, work } from '../../src/pipeline/worker.ts';
 import type { EmbedService } from '../../src/services/embed/port.ts';
 import type { ParseService } from '../../src/services/parse/port.ts';
-import { createRouter } from '../../src/services/router.ts';
+import { createRouter, type RouterOptions } from '../../src/services/router.ts';
 import { openStorage } from '../../src/storage/local.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { JobEventRow } from '../../src/store/schema.ts';
 import { USER } from '../setup/jobs.ts';
+import { assertLedger } from '../setup/ledger.ts';
 import { countingIds, seededRandom } from '../setup/seeded.ts';
 import { silentLog } from '../setup/silent-log.ts';
 import { tempDirectory } from '../setup/temp.ts';
@@ -81,9 +83,25 @@ export function memoryEmbedder(changes: Partial<EmbedService> = {}): EmbedServic
   };
 }
 
+/** The list prices, and one for the models of the embedders from memory. */
+const PRICES = {
+  ...BUILT_IN_PRICES,
+  rows: [
+    ...BUILT_IN_PRICES.rows,
+    ...BUILT_IN_PRICES.rows
+      .filter(({ item }) => item === 'openai/text-embedding-3-small')
+      .flatMap((row) => ['test', 'paid'].map((model) => ({ ...row, item: `openai/${model}` }))),
+  ],
+};
+
 export interface HarnessOptions {
   parser?: ParseService;
   embedder?: EmbedService;
+  /** The paid services, each with its key; absent: neither is there. */
+  real?: { parser?: ParseService; embedder?: EmbedService; keys?: Partial<RouterOptions['keys']> };
+  /** What stops a paid service now. */
+  stateOf?: NonNullable<RouterOptions['stateOf']>;
+  retryAllowed?: NonNullable<RouterOptions['retryAllowed']>;
   settings?: Partial<Settings>;
   home?: string;
   seed?: number;
@@ -96,15 +114,28 @@ export function pipeline(options: HarnessOptions = {}) {
   const home = options.home ?? join(tempDirectory(), 'home');
   const config = loadConfig({ env: { HOME: home }, cwd: home });
   const store = openStore({ home, clock });
-  onTestFinished(() => store.close());
+  // A process that dies loses nothing of what was written, only a machine does; and tests need not wait for the disk.
+  store.sqlite.pragma('synchronous = OFF');
+  onTestFinished(async () => {
+    // T17: whatever a test did, the totals are what the rows add up to.
+    if (store.sqlite.open) await assertLedger(store);
+    await store.close();
+  });
+  const { real } = options;
   const events: JobEventRow[] = [];
   const deps: UploadDeps = {
     store,
     storage: openStorage(home),
     router: createRouter({
-      keys: { llamaparse: undefined, openai: undefined },
-      parse: { mock: async () => parser },
-      embed: { mock: async () => embedder },
+      keys: {
+        llamaparse: real?.parser && 'llx-test',
+        openai: real?.embedder && 'sk-test',
+        ...real?.keys,
+      },
+      parse: { mock: async () => parser, ...(real && { real: async () => real.parser ?? parser }) },
+      embed: { mock: async () => embedder, ...(real && { real: async () => real.embedder ?? embedder }) },
+      ...(options.stateOf && { stateOf: options.stateOf }),
+      ...(options.retryAllowed && { retryAllowed: options.retryAllowed }),
     }),
     settings: {
       ...config.settings,
@@ -118,7 +149,7 @@ export function pipeline(options: HarnessOptions = {}) {
     ids: countingIds(seed.toString(16).padStart(4, '0')),
     random: seededRandom(seed),
     log: silentLog,
-    prices: BUILT_IN_PRICES,
+    prices: PRICES,
     budgets: [],
     userId: USER,
     inspector: { inspect: async () => ({ pages: 3, encrypted: false }) },
@@ -132,8 +163,11 @@ export function pipeline(options: HarnessOptions = {}) {
     events,
     signals,
     /** Stages and accepts one document of some bytes. */
-    async upload(content: string, accept: Partial<AcceptOptions> & { path?: string; pages?: number } = {}) {
-      const { path = null, pages = 3, ...rest } = accept;
+    async upload(
+      content: string,
+      accept: Partial<AcceptOptions> & { path?: string; pages?: number; mode?: ServiceMode } = {},
+    ) {
+      const { path = null, pages = 3, mode = 'mock', ...rest } = accept;
       const bytes = Buffer.from(`%PDF-1.7\n${content}`);
       const { path: temp, handle } = await deps.storage.openIncoming(deps.ids.uuid());
       await handle.writeFile(bytes);
@@ -142,7 +176,7 @@ export function pipeline(options: HarnessOptions = {}) {
       const document = { staged, filename: 'a.pdf', sourcePath: path, mime: 'application/pdf', ext: 'pdf', pages };
       const defaults = {
         runId: 'run',
-        decision: deps.router.decide('mock'),
+        decision: await deps.router.decideNow(mode),
         priority: 0,
         tags: {},
         costCenter: null,

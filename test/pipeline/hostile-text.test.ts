@@ -44,7 +44,9 @@ async function decisions(text: string) {
   const watched: typeof embedder = {
     ...embedder,
     embed(texts, attempt, abort) {
-      asked.push({ attempt });
+      // How much text there is may count; what it says may not.
+      const { tokens: _, leaving: __, ...said } = attempt;
+      asked.push({ attempt: said });
       return embedder.embed(texts, attempt, abort);
     },
   };

@@ -184,7 +184,10 @@ describe('a document on its way through the pipeline', () => {
 describe('failures', () => {
   it('are tried again up to the bound, then end the job with the error of the last try', async () => {
     const parser = memoryParser({
-      submit: () => Promise.reject(passing('the parser is busy')),
+      async submit(_request, { leaving }) {
+        await leaving?.();
+        throw passing('the parser is busy');
+      },
     });
     const line = pipeline({ parser, settings: { MAX_RETRIES: 2 } });
     const { job } = await line.upload('one');

@@ -35,33 +35,46 @@ export async function chooseJobs(
   return new Map(failed.map(({ job_id: id }) => [id, named.get(id) ?? false]));
 }
 
-/** One run around it all: takes the jobs up and, unless told otherwise, works until they are done. */
+/** Takes failed or held jobs up into run `runId`; a line for each. */
+export async function retryLines(
+  world: World,
+  chosen: ReadonlyMap<string, boolean>,
+  runId: string,
+): Promise<RetryLine[]> {
+  const [{ retryJob }, { lineOf }, { documentById }] = await Promise.all([
+    import('../../pipeline/retry.ts'),
+    import('./retry-view.ts'),
+    import('../../store/documents.ts'),
+  ]);
+  const lines: RetryLine[] = [];
+  for (const [jobId, named] of chosen) {
+    const retried = await retryJob(world.pipeline, jobId, runId, () => {});
+    if (retried === undefined) continue;
+    const document = await documentById(world.store.db, retried.job.document_id);
+    lines.push(lineOf(retried, document?.filename ?? null, named));
+  }
+  return lines;
+}
+
+/** One run around it all: has the jobs taken up by `take` and, unless told otherwise, works until they are done. */
 export async function takeUpJobs(
   world: World,
   ctx: CommandContext,
-  chosen: ReadonlyMap<string, boolean>,
-  wait: boolean,
+  take: (runId: string) => Promise<RetryLine[]>,
+  { wait, fallbacks }: { wait: boolean; fallbacks: boolean },
 ): Promise<RetryAnswer> {
   const { ui, ids } = ctx;
-  const [{ withRun }, { retryJob }, { exitOfRetry, lineOf }, { jobById }, { documentById }] = await Promise.all([
+  const [{ withRun }, { exitOfRetry }, { jobById }] = await Promise.all([
     import('../../pipeline/run.ts'),
-    import('../../pipeline/retry.ts'),
     import('./retry-view.ts'),
     import('../../store/jobs/find.ts'),
-    import('../../store/documents.ts'),
   ]);
   const runId = ids.uuid();
   ui.setRun(runId);
   const ended = await withRun(world.pipeline, { runId, command: 'retry', mode: null }, async () => {
-    const lines: RetryLine[] = [];
-    for (const [jobId, named] of chosen) {
-      const retried = await retryJob(world.pipeline, jobId, runId, () => {});
-      if (retried === undefined) continue;
-      const document = await documentById(world.store.db, retried.job.document_id);
-      lines.push(lineOf(retried, document?.filename ?? null, named));
-    }
+    const lines = await take(runId);
     const taken = lines.filter(({ taken: one }) => one);
-    const answer = { runId, lines, waited: wait && taken.length > 0 };
+    const answer = { runId, lines, waited: wait && taken.length > 0, fallbacks };
     if (!answer.waited) return { answer, exitCode: exitOfRetry(answer) };
     await work(world, ctx, runId, taken);
     const after = await Promise.all(
@@ -75,13 +88,13 @@ export async function takeUpJobs(
 
 async function work(world: World, ctx: CommandContext, runId: string, taken: readonly RetryLine[]): Promise<void> {
   const { ui, clock, interrupt } = ctx;
-  const [{ drive }, { followJobs }, { jobsOfRun }, { listenForResults }] = await Promise.all([
+  const [{ drive }, { followJobs }, { jobsOfRun }, { listenForResults, mayWaitForPaid }] = await Promise.all([
     import('../../pipeline/run.ts'),
     import('./job-progress.ts'),
     import('../../store/runs.ts'),
     import('./listening.ts'),
   ]);
-  await listenForResults(world, ctx);
+  await listenForResults(world, ctx, await mayWaitForPaid(world, ctx));
   ui.resumeWith(commandLine(['run', '--only-run', shortId(runId)]));
   const view = await ui.startProgress();
   const names = new Map(taken.map(({ job, filename }) => [job.job_id, filename]));

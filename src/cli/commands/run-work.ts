@@ -10,7 +10,7 @@ import { deadWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
-import { listenForResults } from './listening.ts';
+import { listenForResults, mayWaitForPaid } from './listening.ts';
 import { type RunAnswer, runAnswer, runExit } from './run-answer.ts';
 import { activityLine, activityOf, activityRow, readyNote } from './run-view.ts';
 import { interruptedCode } from './upload-stop.ts';
@@ -34,7 +34,7 @@ export async function runQueue(request: RunRequest, world: World, ctx: CommandCo
       ? undefined
       : (await resolveId(store.db, request.onlyRun, ['run'], { command: ['run', '--only-run'] })).id;
   await noteQueue({ mode: request.mode, onlyRun }, world, ctx);
-  await listenForResults(world, ctx);
+  await listenForResults(world, ctx, await mayWaitForPaid(world, ctx, request.watch));
   const runId = ctx.ids.uuid();
   const started = clock.monotonic();
   ui.setRun(runId);

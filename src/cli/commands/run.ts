@@ -57,7 +57,7 @@ export const runCommand = defineCommand({
     ['tvdb run --watch --idle-timeout 10m --json', 'in CI, beside other steps'],
   ],
   needs: 'world',
-  exitCodes: [0, [1, 'every job it took failed'], 2, 4, 6, 7],
+  exitCodes: [0, [1, 'every job it took failed'], 2, 4, [5, 'the account at a service has no credit left'], 6, 7],
   json: 'tvdb.run/v1',
   ndjson: true,
   async handler({ options }, ctx) {
@@ -83,7 +83,7 @@ export const runCommand = defineCommand({
 });
 
 type Shown = Pick<typeof import('./run-answer.ts'), 'runError' | 'runExit' | 'runJson'> &
-  Pick<typeof import('./run-view.ts'), 'runPage' | 'summaryLine' | 'parkedWarnings'>;
+  Pick<typeof import('./run-view.ts'), 'runPage' | 'summaryLine' | 'parkedWarnings' | 'fallbackWarnings'>;
 
 function toResult(answer: RunAnswer, shown: Shown, { ui, clock }: CommandContext): CommandResult {
   const error = shown.runError(answer);
@@ -91,7 +91,7 @@ function toResult(answer: RunAnswer, shown: Shown, { ui, clock }: CommandContext
   return {
     exitCode: shown.runExit(answer),
     data: shown.runJson(answer),
-    warnings: shown.parkedWarnings(answer, ui, clock.now()),
+    warnings: [...shown.fallbackWarnings(answer), ...shown.parkedWarnings(answer, ui, clock.now())],
     ...(error !== undefined && { error }),
     render: (page) => shown.runPage(page, answer),
     // The activity is out already, a row each.

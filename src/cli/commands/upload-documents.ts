@@ -19,6 +19,7 @@ export interface AcceptRequest {
   readonly force: boolean;
   readonly keepOld: boolean;
   readonly noCache: boolean;
+  readonly economy: boolean;
 }
 
 /** Events of the acceptance, told again to whoever shows them later. */

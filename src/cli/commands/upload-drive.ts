@@ -10,7 +10,7 @@ import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
 import { followJobs } from './job-progress.ts';
-import { listenForResults } from './listening.ts';
+import { listenForResults, mayWaitForPaid } from './listening.ts';
 import { type PendingResult, type Told, withOutcomes } from './upload-documents.ts';
 import { documentStatus, type ExitRules, resumeCommand, type UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, type Uploaded } from './upload-stop.ts';
@@ -65,7 +65,7 @@ export async function driveUpload(
           looking = undefined;
         });
     };
-    await listenForResults(world, ctx);
+    await listenForResults(world, ctx, await mayWaitForPaid(world, ctx));
     await drive(pipeline, {
       scope: { runId },
       runId,

@@ -1,8 +1,8 @@
-/** `upload` on a screen and in a pipe: the plan before, the outcome after. */
+/** What came of an `upload`, on a screen and in a pipe. */
 import { shortId } from '../../base/ids.ts';
-import type { Route, ServiceName } from '../../domain/service-mode.ts';
-import type { RouterDecision } from '../../services/router.ts';
-import { bytes, count, duration, plural, usd } from '../ui/format.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { decisionOf } from '../../pipeline/route.ts';
+import { count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui, Warning } from '../ui/ui.ts';
 import { parkText } from './job-view.ts';
@@ -13,39 +13,11 @@ import {
   DOCUMENT_STATUSES,
   type DocumentResult,
   type DocumentStatus,
+  degradedOnes,
+  redoCommand,
   totalsOf,
   type UploadAnswer,
 } from './upload-result.ts';
-
-export interface PlanFigures {
-  readonly documents: number;
-  readonly pages: number;
-  readonly bytes: number;
-  readonly decision: RouterDecision;
-  /** As people read it: `default`, `--mode`, a file. */
-  readonly modeSource: string;
-}
-
-/** What is about to happen: a block on a terminal, one line elsewhere. */
-export function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, now: number): void {
-  const { mode, services } = plan.decision;
-  const nano = estimate(plan);
-  if (!ui.err.tty) {
-    page.line(
-      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${nano === null ? 'unknown' : (nano / 1e9).toFixed(4)}`,
-    );
-    return;
-  }
-  const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
-  page.field('Plan', strong(size), `   mode ${mode} `, dim(`(${plan.modeSource})`));
-  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), `   est ${usd(nano)}`);
-  page.line('  embed   ', routeText(services.openai, 'openai'), `   est ${usd(nano)}`);
-}
-
-function routeText(route: Route, service: ServiceName): Text {
-  if (!route.fallback) return (route.use ?? 'none').padEnd(6);
-  return warn(`${(route.use ?? 'none').toUpperCase()} (fallback: ${routeReason(route, service)})`);
-}
 
 /** Documents listed one by one; finished ones beyond this are counted. */
 const LISTED = 20;
@@ -106,7 +78,7 @@ function singleBlock(
 
 function fallbackLines(page: Page, { outcome }: DocumentResult): void {
   if (outcome === null) return;
-  const { services } = JSON.parse(outcome.maker.service_router_config) as RouterDecision;
+  const { services } = decisionOf(outcome.maker);
   const parts = [
     ['parse', services.llamaparse, 'llamaparse', outcome.pages, 'page'],
     ['embed', services.openai, 'openai', outcome.chunks, 'chunk'],
@@ -119,6 +91,7 @@ function fallbackLines(page: Page, { outcome }: DocumentResult): void {
     );
   }
   if (services.openai.fallback) page.line(warn('  warn    '), 'these vectors are not comparable with real ones');
+  page.line('          redo for real: ', accent(redoCommand(outcome.maker.job_id)));
 }
 
 function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui, 'date' | 'time'>, now: number): void {
@@ -225,6 +198,23 @@ export function documentRow(document: DocumentResult): Cell[] {
     cost === null ? null : cost / 1e9,
     document.shown,
   ];
+}
+
+/** Where a mock stood in, in a pipe and in a list: which documents, why, and how to redo it. On its own page one says so itself. */
+export function degradedWarnings(answer: UploadAnswer, { format }: Pick<Ui, 'format'>): Warning[] {
+  const fallen = degradedOnes(answer.documents);
+  const [first] = fallen;
+  if (first === undefined || (format === 'rich' && answer.documents.length === 1)) return [];
+  if (fallen.length > 1 && answer.runId !== null) {
+    const message = `${plural(fallen.length, 'document')} DEGRADED: a mock stood in for a real service; redo it for real: ${redoCommand(answer.runId)}`;
+    return [{ code: 'TVDB-W302', message }];
+  }
+  const { services } = decisionOf(first.outcome.maker);
+  const parts = SERVICES.filter((service) => services[service].fallback).map(
+    (service) => `${service === 'openai' ? 'embed' : 'parse'} used MOCK (${routeReason(services[service], service)})`,
+  );
+  const message = `${first.shown} DEGRADED: ${parts.join(', ')}; redo it for real: ${redoCommand(first.outcome.maker.job_id)}`;
+  return [{ code: 'TVDB-W302', message }];
 }
 
 /** Documents that rest are neither done nor failed: each says why and until when. In a pipe nothing else would. */

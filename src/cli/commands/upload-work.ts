@@ -11,6 +11,7 @@ import type { StandardInput } from '../input-list.ts';
 import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
 import type { ProgressView } from '../ui/ui.ts';
+import { refuseUnreachable } from './listening.ts';
 import { routeReason } from './route-text.ts';
 import { serviceWishes } from './service-wishes.ts';
 import {
@@ -22,10 +23,11 @@ import {
   withOutcomes,
 } from './upload-documents.ts';
 import { type DriveRequest, driveUpload } from './upload-drive.ts';
+import { fallbackRefused } from './upload-error.ts';
 import { estimate } from './upload-json.ts';
-import { fallbackRefused, type UploadAnswer } from './upload-result.ts';
+import { planNote } from './upload-plan.ts';
+import type { UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, stopCauseOf, stoppedBefore, type Uploaded } from './upload-stop.ts';
-import { planNote } from './upload-view.ts';
 
 export interface UploadRequest extends DriveRequest, AcceptRequest {
   readonly paths: readonly string[];
@@ -48,6 +50,7 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   const { SERVICE_MODE: mode } = ctx.config.settings;
   const decision = await world.router.decideNow(mode, serviceWishes(request.services, ctx.config.settings));
   world.router.refuseUnusable(decision);
+  if (request.wait) refuseUnreachable(world, ctx, decision.services.llamaparse.use === 'real');
   warnOfFallback(decision, request, ctx);
   const inputs = await lookFor(request, ctx);
   const taken = await takeAll(request, inputs, world, ctx);
@@ -136,7 +139,7 @@ async function* pipedBytes({ stdin, interrupt }: CommandContext): AsyncGenerator
 function warnOfFallback(decision: RouterDecision, { onFallback }: UploadRequest, { ui }: CommandContext): void {
   const fallen = SERVICES.filter((service) => decision.services[service].fallback);
   if (fallen.length === 0) return;
-  if (onFallback === 'fail') throw fallbackRefused(decision);
+  if (onFallback === 'fail') throw fallbackRefused({ decision, documents: [], runId: null });
   for (const service of fallen) {
     const route = decision.services[service];
     const message = `${service} falls back to MOCK: ${routeReason(route, service)}`;
@@ -211,11 +214,22 @@ async function notePlan(
   };
   const { sourceText } = await import('../../config/load.ts');
   const nano = estimate({ decision });
-  ui.event('plan', { ...figures, mode: decision.mode, likely_nano_usd: nano, max_nano_usd: nano });
+  const { llamaparse, openai } = decision.services;
+  const how = {
+    parse: llamaparse.use,
+    embed: openai.use,
+    tier: llamaparse.use === 'real' ? config.settings.LLAMAPARSE_TIER : null,
+  };
+  ui.event('plan', { ...figures, mode: decision.mode, ...how, likely_nano_usd: nano, max_nano_usd: nano });
   ui.note((page) =>
     planNote(
       page,
-      { ...figures, decision, modeSource: sourceText(config.sources.SERVICE_MODE.source) },
+      {
+        ...figures,
+        decision,
+        tier: config.settings.LLAMAPARSE_TIER,
+        modeSource: sourceText(config.sources.SERVICE_MODE.source),
+      },
       ui,
       clock.now(),
     ),

@@ -50,6 +50,7 @@ export const uploadCommand = defineCommand({
       common: true,
     },
     { name: 'force', summary: 'process again what is complete already', common: true },
+    { name: 'economy', summary: 'embed in a batch: half the price at OpenAI, and up to 24 hours to wait' },
     { name: 'no-cache', summary: 'parse and embed again what was paid for before, and pay for it again' },
     {
       name: 'resume',
@@ -61,6 +62,7 @@ export const uploadCommand = defineCommand({
         'service',
         'tier',
         'no-cache',
+        'economy',
         'recursive',
         'files-from',
         'filename',
@@ -166,6 +168,7 @@ export const uploadCommand = defineCommand({
         force: options.force,
         keepOld: options.keepOld,
         noCache: !options.cache,
+        economy: options.economy,
         services: options.service,
       },
       ctx,
@@ -199,7 +202,7 @@ async function toResult(
 ): Promise<CommandResult> {
   const [{ uploadJson }, { annotationsOf, errorOf }, { stopCauseOf }, view] = await Promise.all([
     import('./upload-json.ts'),
-    import('./upload-result.ts'),
+    import('./upload-error.ts'),
     import('./upload-stop.ts'),
     import('./upload-view.ts'),
   ]);
@@ -213,7 +216,7 @@ async function toResult(
   return {
     exitCode,
     data: uploadJson(answer),
-    warnings: view.parkedWarnings(answer, ui, clock.now()),
+    warnings: [...view.degradedWarnings(answer, ui), ...view.parkedWarnings(answer, ui, clock.now())],
     ...(error !== undefined && { error, annotations: annotationsOf(answer, error) }),
     render: (page) => view.uploadPage(page, answer, ui, clock.now()),
     plain: () => answer.documents.map(view.documentRow),

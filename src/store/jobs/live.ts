@@ -1,4 +1,5 @@
 /** The job that does some work right now, if there is one; the unique index `one_live_job` allows no second. */
+import { sql } from 'kysely';
 import { ACTIVE_STATUSES } from '../../domain/job-state.ts';
 import type { ServiceMode } from '../../domain/service-mode.ts';
 import type { Db, Trx } from '../open.ts';
@@ -29,6 +30,26 @@ export async function liveJobIds(db: Db): Promise<string[]> {
     .orderBy('job_id')
     .execute();
   return rows.map((row) => row.job_id);
+}
+
+/** Those of some jobs whose document has not been deleted. */
+export async function jobsWithDocument(db: Db, jobIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await db
+    .selectFrom('upload_jobs as j')
+    .innerJoin('documents as d', 'd.document_id', 'j.document_id')
+    .select('j.job_id')
+    .where('j.job_id', 'in', jobIds)
+    .execute();
+  return new Set(rows.map((row) => row.job_id));
+}
+
+/** How many unfinished jobs are to be parsed by the paid service, as decided so far, and have no text yet. */
+export async function liveRealParses(db: Db): Promise<number> {
+  const { rows } = await sql<{ jobs: number }>`
+    SELECT COUNT(*) AS jobs FROM upload_jobs
+    WHERE status IN ('uploaded', 'parse_queued')
+      AND json_extract(service_router_config, '$.services.llamaparse.use') = 'real'`.execute(db);
+  return rows[0]?.jobs ?? 0;
 }
 
 /** Records why a job that failed cannot be taken up; its status stays. */
