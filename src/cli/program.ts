@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { TvdbError } from '../base/errors.ts';
 import type { CommandDefinition, GlobalFlags, OptionSpec } from './command.ts';
 import { argumentForm, camelCase, corrected, optionKey } from './command-line.ts';
+import { refuseEarlyFlags } from './early-flags.ts';
 import { GLOBAL_OPTIONS, type RawOptions, readGlobals } from './globals.ts';
 import { closest } from './suggest.ts';
 
@@ -226,20 +227,6 @@ function given(parser: Parser): Record<string, unknown> {
   return Object.fromEntries(
     keys.filter((key) => parser.getOptionValueSource(key) === 'cli').map((key) => [key, parser.getOptionValue(key)]),
   );
-}
-
-/** Flags of `costs` before `budget` in `costs --today budget list` would be lost; they are refused instead. */
-function refuseEarlyFlags(chosen: Parser): void {
-  for (let parser = chosen.parent; parser instanceof Parser && parser.parent !== null; parser = parser.parent) {
-    const own = parser.options.filter((option) => !isGlobal(option));
-    const early = own.find((option) => parser?.getOptionValueSource(option.attributeName()) === 'cli');
-    if (early === undefined) continue;
-    throw new TvdbError('E001', {
-      message: `${early.long} is a flag of tvdb ${(parser as Parser).path}, not of tvdb ${chosen.path}`,
-      fix: 'Leave it out, or see which flags there are with --help.',
-      facts: { command: chosen.path, value: early.long ?? '' },
-    });
-  }
 }
 
 /** Formats that a command does not offer are refused before it runs. */

@@ -1,6 +1,7 @@
 /** `parse_queued`: sends the committed intent once, waits for the result, stores it. */
 import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
+import { nextLookMs } from '../domain/backoff.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import { allows } from '../domain/service-mode.ts';
 import type { ReleaseProof } from '../ledger/end.ts';
@@ -155,11 +156,12 @@ function merged(earlier: readonly ParsedPage[], again: readonly ParsedPage[]): P
 /** Rests until the next look: soon after the start, then at growing distances; a webhook wakes it before. */
 function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outcome {
   const age = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
-  const { POLL_FIRST, POLL_CAP, LLAMAPARSE_PARALLEL, LLAMAPARSE_REQUESTS_PER_MINUTE } = settings;
-  // Every document in work may look so often if looks take half of the requests; then looking less brings nothing.
-  const affordable = (120_000 * LLAMAPARSE_PARALLEL) / LLAMAPARSE_REQUESTS_PER_MINUTE;
-  const growing = Math.min(Math.round(age / 2), affordable);
-  const wait = Math.min(POLL_CAP, Math.max(POLL_FIRST, growing));
+  const wait = nextLookMs(age, {
+    first: settings.POLL_FIRST,
+    cap: settings.POLL_CAP,
+    parallel: settings.LLAMAPARSE_PARALLEL,
+    requestsPerMinute: settings.LLAMAPARSE_REQUESTS_PER_MINUTE,
+  });
   return { kind: 'park', reason: 'awaiting_result', until: clock.now() + wait, note: 'the parser is at work' };
 }
 

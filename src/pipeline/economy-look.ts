@@ -45,7 +45,7 @@ function again(why: string, open: OpenBatch, context: StageContext, deadline?: n
   const { clock, settings } = context;
   const now = clock.now();
   const least = Math.min(LEAST_WAIT_MS, settings.UNKNOWN_OUTCOME_WINDOW / 4);
-  const next = now + Math.max(least, ageOf(open, now));
+  const next = now + Math.min(settings.BATCH_POLL_CAP, Math.max(least, ageOf(open, now)));
   return {
     kind: 'park',
     reason: 'unknown_outcome',

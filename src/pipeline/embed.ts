@@ -69,7 +69,9 @@ async function prepare(job: JobRow, context: StageContext): Promise<{ service: E
   const route = await routeOf('openai', job, context);
   if (route.use === null) return unusable('openai', route, job, clock.now());
   // A document is embedded by one service as a whole: when another one is to be used, all of it is planned anew.
-  if (route.use !== origin) {
+  // One whose vectors are all here asks for nothing, so that no outage can make a stand-in of it.
+  const isDone = route.fallback && !(await lacksVectors(job, context));
+  if (route.use !== origin && !isDone) {
     const why = `to be embedded by ${route.use} instead of ${origin} (${route.why})`;
     return { kind: 'move', to: 'chunks_stored', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
   }
@@ -79,6 +81,11 @@ async function prepare(job: JobRow, context: StageContext): Promise<{ service: E
     return { kind: 'move', to: 'chunks_stored', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
   }
   return (await afterUnknownEmbedding(job, context)) ?? { service };
+}
+
+async function lacksVectors(job: JobRow, { store }: StageContext): Promise<boolean> {
+  const { job_id: jobId, embedding_space: space } = job;
+  return space === null || (await chunksWithoutVector(store.db, jobId, space, 1)).length > 0;
 }
 
 /** Vectors of some chunks, ready to be written under the lease. */

@@ -3,8 +3,10 @@ import { setMaxListeners } from 'node:events';
 import { asTvdbError, type TvdbError } from '../base/errors.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
 import { ensureBudgets } from '../ledger/budget-settings.ts';
+import { pruneOld } from '../store/retention.ts';
 import { endRun, startRun } from '../store/runs.ts';
 import { isSameProcess } from '../store/workers.ts';
+import { correctCharges } from './correct-charges.ts';
 import { settleBatchesLeft } from './economy-stop.ts';
 import type { PipelineDeps } from './stage.ts';
 import { type WorkOptions, type WorkSummary, work } from './worker.ts';
@@ -14,7 +16,7 @@ const SETTLE_MS = 10_000;
 
 /** Records a run around `body`: when it began, when it ended, with which exit code; also when it throws. */
 export async function withRun<T extends { exitCode: number }>(
-  { store, storage, clock, budgets }: PipelineDeps,
+  { store, storage, clock, budgets, settings }: PipelineDeps,
   run: { runId: string; command: string; mode: ServiceMode | null },
   body: () => Promise<T>,
 ): Promise<T> {
@@ -22,6 +24,7 @@ export async function withRun<T extends { exitCode: number }>(
     await ensureBudgets(trx, budgets, clock.now());
     await startRun(trx, { ...run, now: clock.now() });
   });
+  await pruneOld(store, { now: clock.now(), days: settings.RETENTION_DAYS });
   // Copies of documents that a killed upload had not placed yet.
   await storage.sweepIncoming(isSameProcess);
   const end = (exitCode: number) => store.write((trx) => endRun(trx, { runId: run.runId, now: clock.now(), exitCode }));
@@ -35,6 +38,15 @@ export async function withRun<T extends { exitCode: number }>(
     throw error;
   }
 }
+
+/** A worker that goes on for days asks this often what was billed in the end. */
+const ASK_AGAIN_MS = 180_000;
+/** Questions about charges at a time; each is one small request. */
+const ASK_MOST = 20;
+/** An older sum that a service never told the figure of is left to `tvdb costs reconcile`. */
+const ASK_FOR_MS = 7 * 86_400_000;
+/** A command that is done does not wait longer than this for the last figures. */
+const ASK_AT_END_MS = 5_000;
 
 export interface DriveOptions extends WorkOptions {
   /** Stops after this long. */
@@ -84,6 +96,21 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
     timeUp().catch(() => {});
   }
   const left = settleLeft(deps, [signals.stopping, signals.abort]);
+  const ask = (signal: AbortSignal) =>
+    correctCharges(deps, { limit: ASK_MOST, since: clock.now() - ASK_FOR_MS, signal });
+  let asking: Promise<void> | undefined;
+  if (options.until === 'forever') {
+    const now = AbortSignal.any([over.signal, signals.stopping]);
+    const keepAsking = async () => {
+      for (;;) {
+        await clock.sleep(ASK_AGAIN_MS, now);
+        await ask(now);
+      }
+    };
+    asking = keepAsking().catch((error: unknown) => {
+      if (!now.aborted) deps.log('warn', 'charges cannot be corrected', { error: asTvdbError(error).message });
+    });
+  }
   let idleSince: number | null = null;
   try {
     const summary = await work(deps, {
@@ -104,6 +131,14 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
       },
       signals,
     });
+    if (!signals.stopping.aborted && !signals.abort.aborted) {
+      const late = new AbortController();
+      clock.sleep(ASK_AT_END_MS, over.signal).then(
+        () => late.abort(),
+        () => {},
+      );
+      await ask(AbortSignal.any([late.signal, signals.stopping, signals.abort]));
+    }
     const byUser = options.signals.stopping.aborted || options.signals.abort.aborted;
     const limited = options.limit !== undefined && summary.claims >= options.limit;
     const why = cap !== undefined && { cap };
@@ -111,6 +146,7 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
   } finally {
     over.abort();
     await left.end();
+    await asking;
   }
 }
 

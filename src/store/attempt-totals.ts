@@ -46,14 +46,19 @@ export function isOfJobs(key: TotalKey | undefined): boolean {
   return key !== undefined && key !== 'run' && key !== 'cost-center';
 }
 
-/** Totals of the requests sent in `[from, to)`, the most requests first. A request that provably never left is not counted. */
+/**
+ * Totals of the requests sent in `[from, to)`, the most requests first. A request that provably never left is not counted.
+ * `allHeld`: it is known that every paid one has a hold; looking for each takes longer than all the rest.
+ */
 export async function attemptTotals(
   db: Db,
   period: { from: number; to: number },
-  key?: TotalKey,
+  { key, allHeld = false }: { key?: TotalKey | undefined; allHeld?: boolean } = {},
 ): Promise<AttemptTotal[]> {
   const sent = sql`a.started_at >= ${period.from} AND a.started_at < ${period.to} AND a.sent IS NOT NULL`;
-  const unpriced = sql`a.origin = 'real' AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.attempt_id = a.attempt_id)`;
+  const unpriced = allHeld
+    ? sql`0`
+    : sql`a.origin = 'real' AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.attempt_id = a.attempt_id)`;
   const whole = sql`
     SELECT a.attempt_id, a.service, a.origin, a.job_id, ${unpriced} AS unpriced, a.units${columnsOf(key)}
     FROM attempts AS a ${joinsOf(key)} WHERE ${sent}`;
@@ -70,11 +75,22 @@ export async function attemptTotals(
     WITH w AS (${whole}), p AS (${parts})
     SELECT p.service, p.origin, ${key === undefined ? sql`NULL` : KEY_SQL[key]} AS key,
       ${named ? sql`MAX(d.filename)` : sql`NULL`} AS filename,
-      COUNT(DISTINCT p.attempt_id) AS requests, SUM(p.units) AS units, SUM(p.unpriced) AS unpriced
+      ${isOfJobs(key) ? sql`COUNT(DISTINCT p.attempt_id)` : sql`COUNT(*)`} AS requests, SUM(p.units) AS units, SUM(p.unpriced) AS unpriced
     FROM p ${keyJoins(key)} ${named ? sql`LEFT JOIN documents AS d ON d.document_id = j.document_id` : sql``}
     GROUP BY p.service, p.origin, 3
     ORDER BY requests DESC, p.service DESC, p.origin, key`.execute(db);
   return rows;
+}
+
+/** Paid requests of `[from, to)` with their units, those that never left among them: to be compared with the holds made in it. */
+export async function paidRequests(
+  db: Db,
+  { from, to }: { from: number; to: number },
+): Promise<{ requests: number; units: number }> {
+  const { rows } = await sql<{ requests: number; units: number | null }>`
+    SELECT COUNT(*) AS requests, SUM(units) AS units FROM attempts
+    WHERE started_at >= ${from} AND started_at < ${to} AND origin = 'real'`.execute(db);
+  return { requests: rows[0]?.requests ?? 0, units: rows[0]?.units ?? 0 };
 }
 
 /** Columns that only some keys need; asked for only then, for each costs a look at another table for every request. */
@@ -94,7 +110,7 @@ export interface AttemptSlot extends Pick<AttemptTotal, 'service' | 'origin' | '
 }
 
 /** Offsets of all time zones are multiples of this, so slots add up to days and months of any of them. */
-export const SLOT_MS = 900_000;
+const SLOT_MS = 900_000;
 
 /** Requests of `[from, to)` in slots of a quarter of an hour, oldest first; the caller makes days or months of them. */
 export async function attemptSlots(db: Db, { from, to }: { from: number; to: number }): Promise<AttemptSlot[]> {
@@ -118,12 +134,29 @@ export async function firstRequestSlots(
   return rows;
 }
 
-/** Which of some jobs sent a request to a paid service. */
-export async function jobsWithRealRequests(db: Db, jobIds: readonly string[]): Promise<Set<string>> {
-  const { rows } = await sql<{ job_id: string }>`
-    SELECT DISTINCT job_id FROM attempts
-    WHERE job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)})) AND origin = 'real' AND sent IS NOT NULL`.execute(
-    db,
-  );
-  return new Set(rows.map(({ job_id }) => job_id));
+/** What a job asked of services so far. */
+export interface JobRequests {
+  /** Requests that left. */
+  requests: number;
+  /** Of its newest parse. */
+  remoteId: string | null;
+  /** Of its newest embedding request, as the service calls it. */
+  requestId: string | null;
+}
+
+/** The requests of some jobs; jobs without any are missing. */
+export async function requestsOfJobs(db: Db, jobIds: readonly string[]): Promise<Map<string, JobRequests>> {
+  const { rows } = await sql<{ job_id: string } & JobRequests>`
+    WITH mine AS (
+      SELECT a.rowid AS n, a.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id FROM attempts a
+      UNION ALL
+      SELECT a.rowid, s.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id
+      FROM attempt_shares s JOIN attempts a ON a.attempt_id = s.attempt_id)
+    SELECT m.job_id, COUNT(m.sent) AS requests,
+      (SELECT p.remote_id FROM mine p WHERE p.job_id = m.job_id AND p.service = 'parse' ORDER BY p.n DESC LIMIT 1) AS remoteId,
+      (SELECT e.upstream_request_id FROM mine e WHERE e.job_id = m.job_id AND e.service = 'embed' ORDER BY e.n DESC LIMIT 1)
+        AS requestId
+    FROM mine m WHERE m.job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)}))
+    GROUP BY m.job_id`.execute(db);
+  return new Map(rows.map(({ job_id: id, ...one }) => [id, one]));
 }

@@ -64,14 +64,23 @@ export async function openHolds(db: Db): Promise<OpenHold[]> {
     .execute();
 }
 
-/** Holds that were settled before the service had billed, oldest first: their true figure is still to be asked for. */
-export async function provisionalHolds(db: Db, limit: number): Promise<HoldRow[]> {
+/** A provisional settlement and what its service knows it by. */
+export type ProvisionalHold = HoldRow & { remote_id: string | null };
+
+/**
+ * Holds made since a time that were settled before the service had billed, oldest first: their true figure is still to be
+ * asked for.
+ */
+export async function provisionalHolds(db: Db, limit: number, since = 0): Promise<ProvisionalHold[]> {
   return db
-    .selectFrom('holds')
-    .selectAll()
-    .where('provisional', '=', 1)
-    .orderBy('held_at')
-    .orderBy('attempt_id')
+    .selectFrom('holds as h')
+    .leftJoin('attempts as a', 'a.attempt_id', 'h.attempt_id')
+    .selectAll('h')
+    .select('a.remote_id')
+    .where('h.provisional', '=', 1)
+    .where('h.held_at', '>=', since)
+    .orderBy('h.held_at')
+    .orderBy('h.attempt_id')
     .limit(limit)
     .execute();
 }

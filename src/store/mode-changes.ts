@@ -1,6 +1,6 @@
 /** The record of every change of a mode, saved or of a job: who, when, from what to what. */
 import type { Trx } from './open.ts';
-import type { ModeChangesTable } from './schema.ts';
+import type { ModeChangesTable } from './services-schema.ts';
 
 /** Appends a change. */
 export async function recordModeChange(

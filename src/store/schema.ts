@@ -1,7 +1,7 @@
 /** The tables as Kysely sees them. The SQL that makes them is in `migrations/`; a test compares the two. */
 import type { Generated, Insertable, Selectable } from 'kysely';
 import type { JobStatus, ParkReason } from '../domain/job-state.ts';
-import type { Origin, ServiceMode, ServiceName } from '../domain/service-mode.ts';
+import type { Origin, ServiceMode } from '../domain/service-mode.ts';
 import type {
   ChunkBufferTable,
   ChunkWordsTable,
@@ -19,6 +19,7 @@ import type {
   EmbedBatchesTable,
   EmbeddingCacheTable,
   KeyAuditTable,
+  ModeChangesTable,
   ParseCacheTable,
   RateBucketsTable,
   RemoteFilesTable,
@@ -201,17 +202,6 @@ export interface WorkersTable {
   pid_started: string;
   started_at: number;
   heartbeat_at: number;
-}
-
-export interface ModeChangesTable {
-  changed_at: number;
-  from_mode: ServiceMode | null;
-  to_mode: ServiceMode;
-  changed_by: string;
-  /** The service whose wish was changed; `null`: the mode itself. A wish that was removed counts as the mode. */
-  service: ServiceName | null;
-  /** The unfinished job that was changed; `null`: the saved default. */
-  job_id: string | null;
 }
 
 export interface Database {

@@ -1,9 +1,9 @@
 /** The ledger added up for a period: what was spent and what is reserved, by service, time, job and so on. */
-import { sql } from 'kysely';
-import type { ServiceName } from '../domain/service-mode.ts';
-import { isOfJobs, KEY_SQL, keyJoins, SLOT_MS, type TotalKey } from './attempt-totals.ts';
+import { CompiledQuery, sql } from 'kysely';
+import { SERVICES, type ServiceName } from '../domain/service-mode.ts';
+import { isOfJobs, KEY_SQL, keyJoins, type TotalKey } from './attempt-totals.ts';
 import type { Db } from './open.ts';
-import { FOLD } from './spend.ts';
+import { FOLD, HELD, SPENT } from './spend.ts';
 
 /** Nano-USD. */
 export interface SpendSums {
@@ -12,28 +12,71 @@ export interface SpendSums {
   held: number;
 }
 
-export interface SpendSlot extends SpendSums {
-  /** First moment of its quarter of an hour. */
-  at: number;
-  service: ServiceName;
+/** What a service was paid, or is reserved for it, in some time. */
+export interface ServiceSpend extends SpendSums {
   /** What was held for all that is settled: the estimate to compare `spent` with. */
   estimated: number;
-  /** First and last of the price books, in the order of names. */
-  first_prices: string;
-  last_prices: string;
+  /** How many requests were held for, and their pages or tokens. */
+  holds: number;
+  units: number;
 }
 
+export interface SpendPiece extends Record<ServiceName, ServiceSpend> {
+  from: number;
+}
+
+// One row without GROUP BY: that would sort all rows of the time first, which takes four times as long as adding them up.
+const PIECE = `SELECT ${SERVICES.map((service) => {
+  const of = (sum: string) => `COALESCE(SUM(IIF(s.service = '${service}', ${sum}, 0)), 0)`;
+  return [
+    `${of(SPENT)} AS ${service}_spent`,
+    `${of(HELD)} AS ${service}_held`,
+    `${of("IIF(s.kind = 'settle', s.hold_amount, 0)")} AS ${service}_estimated`,
+    `${of("s.kind = 'hold'")} AS ${service}_holds`,
+    `${of("IIF(s.kind = 'hold', s.units, 0)")} AS ${service}_units`,
+  ].join(', ');
+}).join(', ')} FROM spend s WHERE s.held_at >= ? AND s.held_at < ?`;
+
 /**
- * Sums of what was held in `[from, to)` by service and quarter of an hour, oldest first. Everything about a hold counts
- * when it was made, as it does in budgets, so that a day here is what its budget says.
+ * Sums of what was held in each of some spans, in their order; spans without a hold are left out. Everything about a hold
+ * counts when it was made, as it does in budgets, so that a day here is what its budget says.
  */
-export async function spendSlots(db: Db, { from, to }: { from: number; to: number }): Promise<SpendSlot[]> {
-  const { rows } = await sql<SpendSlot>`
-    SELECT s.held_at / ${SLOT_MS} * ${SLOT_MS} AS at, s.service, ${FOLD.spent} AS spent, ${FOLD.held} AS held,
-      SUM(CASE s.kind WHEN 'settle' THEN s.hold_amount ELSE 0 END) AS estimated,
-      MIN(s.price_version) AS first_prices, MAX(s.price_version) AS last_prices
-    FROM spend s WHERE s.held_at >= ${from} AND s.held_at < ${to} GROUP BY 1, s.service ORDER BY 1`.execute(db);
-  return rows;
+export async function spendPieces(db: Db, spans: readonly { from: number; to: number }[]): Promise<SpendPiece[]> {
+  const pieces: SpendPiece[] = [];
+  for (const { from, to } of spans) {
+    const { rows } = await db.executeQuery<Record<string, number>>(CompiledQuery.raw(PIECE, [from, to]));
+    const row = rows[0] ?? {};
+    const of = (service: ServiceName): ServiceSpend => ({
+      spent: row[`${service}_spent`] ?? 0,
+      held: row[`${service}_held`] ?? 0,
+      estimated: row[`${service}_estimated`] ?? 0,
+      holds: row[`${service}_holds`] ?? 0,
+      units: row[`${service}_units`] ?? 0,
+    });
+    const piece = { from, llamaparse: of('llamaparse'), openai: of('openai') };
+    if (piece.llamaparse.holds + piece.openai.holds > 0) pieces.push(piece);
+  }
+  return pieces;
+}
+
+/** The first and the last hold of a time with their price books; `null` when there is none. */
+export async function edgesOf(
+  db: Db,
+  { from, to }: { from: number; to: number },
+): Promise<{ first: number; last: number; priceVersions: string[] } | null> {
+  const edge = (order: 'asc' | 'desc') =>
+    db
+      .selectFrom('spend')
+      .select(['held_at', 'price_version'])
+      .where('held_at', '>=', from)
+      .where('held_at', '<', to)
+      .orderBy('held_at', order)
+      .limit(1)
+      .executeTakeFirst();
+  const [first, last] = [await edge('asc'), await edge('desc')];
+  if (first === undefined || last === undefined) return null;
+  const priceVersions = [...new Set([first.price_version, last.price_version])];
+  return { first: first.held_at, last: last.held_at, priceVersions };
 }
 
 export interface KeyedSpend extends SpendSums {

@@ -9,7 +9,7 @@ import { asTvdbError, storedError, TvdbError } from '../../src/base/errors.ts';
 import { canonicalJson } from '../../src/base/hash.ts';
 import { createLog } from '../../src/base/log.ts';
 import { createScrubber } from '../../src/base/scrub.ts';
-import { backoffMs } from '../../src/domain/backoff.ts';
+import { backoffMs, nextLookMs } from '../../src/domain/backoff.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
 
@@ -198,6 +198,26 @@ describe('backoff', () => {
     expect(backoffMs(0, { base: 1000, cap: 60_000 }, () => 0.5)).toBe(500);
     expect(backoffMs(3, { base: 1000, cap: 60_000 }, () => 0.5)).toBe(4000);
     expect(backoffMs(30, { base: 1000, cap: 60_000 }, () => 0.5)).toBe(30_000);
+  });
+});
+
+describe('the wait before the next look', () => {
+  const looks = { first: 2_000, cap: 30_000, parallel: 5, requestsPerMinute: 20 };
+
+  it('grows with the age where requests are scarce, and is no longer than necessary where they are not', () => {
+    const ages = [0, 4_000, 10_000, 40_000, 600_000];
+    expect(ages.map((age) => nextLookMs(age, looks))).toEqual([2_000, 2_000, 5_000, 20_000, 30_000]);
+    const many = { ...looks, parallel: 20, requestsPerMinute: 600 };
+    expect(ages.map((age) => nextLookMs(age, many))).toEqual([2_000, 2_000, 4_000, 4_000, 4_000]);
+  });
+
+  it('never takes more than half of the requests, once every wait is that long', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: 100_000 }), (parallel, perMinute) => {
+        const wait = nextLookMs(1e12, { first: 1, cap: 1e12, parallel, requestsPerMinute: perMinute });
+        expect((parallel * 60_000) / wait).toBeLessThanOrEqual(perMinute / 2 + 1e-6);
+      }),
+    );
   });
 });
 

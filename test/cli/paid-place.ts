@@ -1,52 +1,32 @@
-/** A working directory whose `tvdb` pays a simulator of its own. */
+/** A workplace whose paid services are a simulator of its own on this machine, in real time without waiting. */
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import type { SimulatorOptions } from '../../src/simulator/options.ts';
+import type { LoggedRequest } from '../../src/simulator/request-log.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
-import { openStore } from '../../src/store/open.ts';
-import type { RunOptions } from '../setup/run-tvdb.ts';
-import { LLAMA_KEY, letThrough, OPENAI_KEY } from '../simulator/start.ts';
-import { workplace } from './workplace.ts';
+import { letThrough } from '../simulator/start.ts';
+import { letter, workplace } from './workplace.ts';
 
-/** Short waits, so that a test takes no longer than its work. */
-const SHORT = {
-  POLL_FIRST: '20ms',
-  POLL_CAP: '50ms',
-  POLL_INTERVAL: '20ms',
-  RETRY_BASE: '1ms',
-  RETRY_CAP: '5ms',
-  EMBED_LINGER: '0ms',
-};
+export const LLAMA_KEY = 'llx-simulated-0123456789';
+export const OPENAI_KEY = 'sk-simulated-0123456789';
 
-/** `env` is given to every run; a variable that is `undefined` is left out. */
-export async function paidPlace(
-  files: Record<string, string | Buffer> = {},
-  options: Partial<SimulatorOptions> = {},
-  env: Record<string, string | undefined> = {},
-) {
+/** `env` is what the runs need to find the simulator; give it to each of them. */
+export async function paidPlace({ faults = '', files = { 'letter.pdf': letter } as Record<string, string> } = {}) {
   letThrough();
-  const simulator = await startSimulator({ clock: systemClock, ...options });
+  const simulator = await startSimulator({ clock: systemClock, faults });
   onTestFinished(() => simulator.close());
   const place = workplace(files);
-  const services = {
+  const env: Record<string, string> = {
     LLAMA_CLOUD_BASE_URL: simulator.llamaUrl,
     OPENAI_BASE_URL: simulator.openaiUrl,
     LLAMAPARSE_API_KEY: LLAMA_KEY,
     OPENAI_API_KEY: OPENAI_KEY,
-    ...SHORT,
-    ...env,
+    LLAMAPARSE_REQUESTS_PER_MINUTE: '100000',
+    POLL_FIRST: '1ms',
+    POLL_CAP: '20ms',
+    RETRY_BASE: '1ms',
+    RETRY_CAP: '2ms',
+    EMBED_LINGER: '0ms',
   };
-  const withEnv = ({ env: own, ...rest }: RunOptions = {}): RunOptions => ({ ...rest, env: { ...services, ...own } });
-  const store = () => {
-    const opened = openStore({ home: `${place.home}/data/tvdb` });
-    onTestFinished(() => opened.close());
-    return opened;
-  };
-  return {
-    ...place,
-    simulator,
-    store,
-    tvdb: (argv: readonly string[], run?: RunOptions) => place.tvdb(argv, withEnv(run)),
-    json: (argv: readonly string[], run?: RunOptions) => place.json(argv, withEnv(run)),
-  };
+  const sent = (operation: string): LoggedRequest[] => simulator.log().filter((one) => one.operation === operation);
+  return { ...place, simulator, env, sent };
 }

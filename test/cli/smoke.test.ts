@@ -9,7 +9,7 @@ import type { SmokeAnswer } from '../../src/cli/commands/smoke-work.ts';
 import { assertLedger } from '../setup/ledger.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { paidPlace } from './paid-place.ts';
+import { moneyPlace } from './money-place.ts';
 import { type Json, letter, workplace } from './workplace.ts';
 
 const REAL = ['smoke', '--mode', 'real', '--max-cost', '0.05'];
@@ -38,7 +38,7 @@ describe('exit 0', () => {
   });
 
   it('the real services are really asked, twice in a row, and the ledger is their bill', async () => {
-    const { json, simulator, store, rows } = await paidPlace();
+    const { json, simulator, store, rows } = await moneyPlace();
     for (const _time of [1, 2]) {
       const answer = await json(REAL);
       expect([answer.exit_code, answer.error]).toEqual([0, null]);
@@ -55,7 +55,7 @@ describe('exit 0', () => {
   });
 
   it('a copy of the page that people uploaded stays, and does not make it pass by itself', async () => {
-    const { json, rows, simulator } = await paidPlace({ 'letter.pdf': letter });
+    const { json, rows, simulator } = await moneyPlace({ 'letter.pdf': letter });
     expect((await json(['upload', 'letter.pdf', '--mode', 'real'])).exit_code).toBe(0);
     const before = simulator.bill().jobs.length;
     expect((await json(REAL)).exit_code).toBe(0);
@@ -64,14 +64,14 @@ describe('exit 0', () => {
   });
 
   it('figures that are not billed yet are said to be provisional', async () => {
-    const { json } = await paidPlace({}, { creditsNullPolls: 1_000 });
+    const { json } = await moneyPlace({}, { creditsNullPolls: 1_000 });
     const answer = await json(REAL);
     expect([answer.exit_code, answer.data.cost.provisional]).toEqual([0, true]);
     expect(answer.data.steps.find(({ id }: Json) => id === 'budget').detail).toContain('provisional');
   });
 
   it('--skip-without-key: one notice and SKIP; nothing is made', async () => {
-    const { tvdb, rows } = await paidPlace({}, {}, { OPENAI_API_KEY: undefined });
+    const { tvdb, rows } = await moneyPlace({}, {}, { OPENAI_API_KEY: undefined });
     const run = await tvdb([...REAL, '--skip-without-key'], { env: { GITHUB_ACTIONS: 'true', CI: 'true' } });
     expect(run.code).toBe(0);
     expect(run.stderr.match(/^::notice title=tvdb smoke::skipped: .*OPENAI_API_KEY.*$/gm)).toHaveLength(1);
@@ -100,7 +100,7 @@ describe('other exit codes', () => {
     [6, 'parse', 'a service is down', { faults: 'files.create=503*' }, NO_RETRY],
     [6, 'embed', 'a service limits for long', { faults: 'embeddings=rate:retry-after=300*' }, { DRAIN_WAIT: '2s' }],
   ] as const)('%i at %s: %s; later steps are skipped, the page is removed', async (code, at, _title, options, env) => {
-    const { json, rows } = await paidPlace({}, options, { ...env });
+    const { json, rows } = await moneyPlace({}, options, { ...env });
     const answer = await json(REAL);
     expect([answer.exit_code, answer.error?.code, statuses(answer)[at]]).toEqual([code, expect.any(String), 'fail']);
     const order = answer.data.steps.map(({ status }: Json) => status);
@@ -135,7 +135,7 @@ describe('other exit codes', () => {
   });
 
   it('5 in CI without --max-cost, and for a --max-cost that is too small; nothing is sent', async () => {
-    const { json, simulator } = await paidPlace();
+    const { json, simulator } = await moneyPlace();
     const inCi = await json(['smoke', '--mode', 'real'], { env: { CI: '1' } });
     expect([inCi.exit_code, inCi.error.code]).toEqual([5, 'TVDB-E202']);
     const small = await json(['smoke', '--mode', 'real', '--max-cost', '0.001']);
@@ -144,7 +144,7 @@ describe('other exit codes', () => {
   });
 
   it('8 when --timeout is reached, and the page is removed', async () => {
-    const { json, rows } = await paidPlace({}, { latency: { parse: 600_000 } });
+    const { json, rows } = await moneyPlace({}, { latency: { parse: 600_000 } });
     const answer = await json([...REAL, '--timeout', '700ms']);
     expect([answer.exit_code, answer.error.code, statuses(answer).parse]).toEqual([8, 'TVDB-E114', 'fail']);
     expect(await rows('documents')).toEqual([]);
@@ -152,9 +152,9 @@ describe('other exit codes', () => {
 
   it('9 when a mock stands in, before or during the work; --on-fallback warn passes', async () => {
     const hybrid = ['smoke', '--mode', 'hybrid', '--max-cost', '0.05'];
-    const without = await paidPlace({}, {}, { OPENAI_API_KEY: undefined });
+    const without = await moneyPlace({}, {}, { OPENAI_API_KEY: undefined });
     expect((await without.json(hybrid)).exit_code).toBe(9);
-    const falling = await paidPlace({}, { faults: 'embeddings=quota*' }, NO_RETRY);
+    const falling = await moneyPlace({}, { faults: 'embeddings=quota*' }, NO_RETRY);
     const answer = await falling.json(hybrid);
     expect([answer.exit_code, answer.error.code, statuses(answer).embed]).toEqual([9, 'TVDB-E305', 'fail']);
     const warned = await without.json([...hybrid, '--on-fallback', 'warn']);
@@ -245,7 +245,7 @@ describe('reports', () => {
 
 describe('on a screen', () => {
   it('shows the plan, each step and the verdict', async () => {
-    const { tvdb } = await paidPlace();
+    const { tvdb } = await moneyPlace();
     const { code, stdout, stderr } = await tvdb(REAL, { tty: true, env: { NO_COLOR: '1' } });
     expect(code).toBe(0);
     expect(stderr).toMatch(/Plan +1 page fixture +est \$0\.00\d\d, at most \$0\.00\d\d/);

@@ -45,6 +45,12 @@ const MUTANTS: Record<string, Mutant> = {
     kill: 'embed.batch_committed',
     caught: /a text was paid for 2 times with 0 unknown outcomes/,
   },
+  'gives back the money of a request whose answer was lost': {
+    find: 'return markUnknown(trx, {',
+    put: 'return release(trx, { because: "not_charged",',
+    kill: 'embed.after_batch',
+    caught: /0 booked \(released\) where the bill says/,
+  },
   'forgets a request whose process died': {
     find: 'const dead = doubts.filter(({ outcome }) => outcome === "sent");',
     put: 'const dead = [];',

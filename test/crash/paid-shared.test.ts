@@ -5,7 +5,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { makeMany } from '../../fixtures/mutate.mjs';
 import { sha256 } from '../../src/base/hash.ts';
 import { openStore } from '../../src/store/open.ts';
-import { judge, mostAtATime, storeSide } from './paid-witness.ts';
+import { storeSide } from './paid-store.ts';
+import { judge, mostAtATime } from './paid-witness.ts';
 import { audit, type Ended } from './processes.ts';
 import { openCase, upload } from './simulator-process.ts';
 

@@ -2,29 +2,13 @@
  * Judges a store by what the simulator alone wrote down: its log and its bill. What is judged: every document parsed and
  * billed once, every request sent once, every payment known to the store, nothing left in doubt.
  */
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Bill } from '../../src/simulator/bill.ts';
+import type { Bill, BilledJob } from '../../src/simulator/bill.ts';
 import type { LoggedRequest } from '../../src/simulator/request-log.ts';
-import { openStore } from '../../src/store/open.ts';
+import { hashesOf, type StoredAttempt, type StoreSide, storeSide } from './paid-store.ts';
 import type { PaidCase } from './simulator-process.ts';
 
-interface StoredAttempt {
-  attempt_id: string;
-  service: 'parse' | 'embed';
-  outcome: string;
-  remote_id: string | null;
-  file_sha256: string;
-}
-
-interface StoreSide {
-  /** `held`: rests until the user does something. */
-  jobs: { job_id: string; status: string; held: 0 | 1; file_sha256: string }[];
-  attempts: StoredAttempt[];
-  /** Event codes with how often each was written. */
-  events: Record<string, number>;
-}
+/** $1.25 for 1,000 credits, as the simulator bills. */
+const NANO_USD_PER_CREDIT = 1_250_000;
 
 export interface Verdict {
   /** In words; empty when all holds. */
@@ -52,40 +36,6 @@ export interface Allowed {
   twins?: number;
 }
 
-/** SHA-256 of every file in a directory. */
-export function hashesOf(directory: string): string[] {
-  return readdirSync(directory).map((name) =>
-    createHash('sha256')
-      .update(readFileSync(join(directory, name)))
-      .digest('hex'),
-  );
-}
-
-/** What the store of a case says it did. */
-export async function storeSide(home: string): Promise<StoreSide> {
-  const store = openStore({ home: join(home, 'store') });
-  try {
-    const all = <T>(query: string) => store.sqlite.prepare(query).all() as T[];
-    return {
-      jobs: all(
-        `SELECT j.job_id, j.status, j.park_reason IS NOT NULL AND j.run_after IS NULL AS held, d.file_sha256
-         FROM upload_jobs j JOIN documents d ON d.document_id = j.document_id ORDER BY j.created_at`,
-      ),
-      attempts: all(
-        `SELECT a.attempt_id, a.service, a.outcome, a.remote_id, d.file_sha256 FROM attempts a
-         JOIN upload_jobs j ON j.job_id = a.job_id JOIN documents d ON d.document_id = j.document_id ORDER BY a.rowid`,
-      ),
-      events: Object.fromEntries(
-        all<{ code: string; times: number }>('SELECT code, COUNT(*) AS times FROM job_events GROUP BY code').map(
-          ({ code, times }) => [code, times],
-        ),
-      ),
-    };
-  } finally {
-    await store.close();
-  }
-}
-
 /** Compares the two sides after everything came to rest. */
 export async function judge({ home, documents, simulator }: PaidCase, allowed: Allowed = {}): Promise<Verdict> {
   const wanted = allowed.documents ?? hashesOf(documents);
@@ -106,7 +56,7 @@ export async function judge({ home, documents, simulator }: PaidCase, allowed: A
   for (const sha of lost) problems.push(`document ${sha.slice(0, 8)} is not complete`);
   for (const { status } of store.jobs)
     if (status !== 'complete' && status !== 'duplicate') problems.push(`a job is ${status}`);
-  problems.push(...settled(store.attempts, creates, parsed));
+  problems.push(...settled(store.attempts, creates, parsed), ...booked(store, bill));
   const embeddings = requests.filter(({ operation }) => operation === 'embeddings');
   const embedded = embeddedAgain(embeddings, store.attempts, allowed.embeddedAgain ?? 0);
   problems.push(...once(embeddings, 'embeddings'), ...embedded.problems);
@@ -184,6 +134,35 @@ function settled(
       )
       .map(({ remote_id: id }) => `${id} is not a parse of its document`),
   ];
+}
+
+/**
+ * The ledger knows every payment to the nano-dollar, and holds nothing for what was not paid. For an embedding request
+ * whose answer was lost the hold stays: nobody knows.
+ */
+function booked({ holds, ledgerOk }: StoreSide, bill: Bill): string[] {
+  const paid = new Map<string, number>();
+  for (const { attemptId, credits } of bill.jobs.filter(isFirst))
+    paid.set(attemptId ?? '', credits * NANO_USD_PER_CREDIT);
+  for (const { attemptId, nanoUsd } of bill.requests) paid.set(attemptId ?? '', nanoUsd);
+  const known = new Map(holds.map((hold) => [hold.attempt_id, hold]));
+  return [
+    ...(ledgerOk ? [] : ['the ledger does not add up']),
+    ...[...paid.keys()].filter((id) => !known.has(id)).map((id) => `no hold for attempt ${id}, which is on the bill`),
+    ...holds
+      .filter(({ service, state }) => state === 'open' || (state === 'unknown' && service === 'llamaparse'))
+      .map(({ service, state }) => `a hold at ${service} is left ${state}`),
+    ...holds
+      .filter(({ attempt_id: id, state, paid: sum }) => state !== 'unknown' && sum !== (paid.get(id) ?? 0))
+      .map(
+        ({ attempt_id: id, state, paid: sum }) => `${sum} booked (${state}) where the bill says ${paid.get(id) ?? 0}`,
+      ),
+  ];
+}
+
+/** Of several jobs that the service made of one request, the one that is used; the others are its own doing. */
+function isFirst({ jobId, attemptId }: BilledJob, _at: number, all: readonly BilledJob[]): boolean {
+  return all.find((one) => one.attemptId === attemptId)?.jobId === jobId;
 }
 
 /**

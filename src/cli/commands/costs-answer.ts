@@ -1,21 +1,22 @@
 /** Gathers what `costs` answers: money from the ledger, requests and units from what was sent, budgets as they stand. */
 import { forecast, reachedAt } from '../../domain/forecast.ts';
 import type { PriceBook } from '../../domain/price-book.ts';
-import type { Origin, ServiceName } from '../../domain/service-mode.ts';
+import { type Origin, SERVICES, type ServiceName } from '../../domain/service-mode.ts';
 import { type BudgetStanding, budgetStates } from '../../ledger/headroom.ts';
 import {
   type AttemptTotal,
   attemptSlots,
   attemptTotals,
   firstRequestSlots,
+  paidRequests,
   TOTAL_KEYS,
   type TotalKey,
 } from '../../store/attempt-totals.ts';
 import { freeWork } from '../../store/cache-savings.ts';
 import type { Db } from '../../store/open.ts';
-import { type SpendSlot, spendByKey, spendSlots, spentIn, unknownIn } from '../../store/spend-report.ts';
+import { edgesOf, type SpendPiece, spendByKey, spendPieces, spentIn, unknownIn } from '../../store/spend-report.ts';
 import { type Avoided, avoided } from './costs-avoided.ts';
-import { dayOf, type Period, unitOf, unitsOf } from './costs-period.ts';
+import { dayOf, type Period, piecesOf, unitOf, unitsOf } from './costs-period.ts';
 
 /** What rows stand for; service and origin together when nothing is asked for. */
 export type Grouping = 'service' | 'origin' | TotalKey;
@@ -90,32 +91,46 @@ export async function costAnswer(
 ): Promise<CostAnswer> {
   const { period, by, unit, compare } = request;
   const key = TOTAL_KEYS.find((one): one is TotalKey => one === by);
-  const totals = await attemptTotals(db, period, key);
-  const slots = await spendSlots(db, period);
+  const edges = await edgesOf(db, period);
+  const pieces = edges === null ? [] : await spendPieces(db, piecesOf(period, unit, edges, now));
+  const allHeld = await isAllHeld(db, period, pieces);
+  const totals = await attemptTotals(db, period, { key, allHeld });
   const real = { ...NOTHING };
   // A request for several jobs counts for each of them in rows, and once in all.
-  const once = key === undefined ? totals : await attemptTotals(db, period);
+  const once = key === undefined ? totals : await attemptTotals(db, period, { allHeld });
   for (const total of once) if (total.origin === 'real') addRequests(real, total);
-  for (const slot of slots) addMoney(real, slot);
+  const money = pieces.flatMap((piece) => SERVICES.map((service) => ({ ...piece[service], service, key: null })));
+  for (const part of money) addMoney(real, part);
   const groups = grouped(totals, request);
-  for (const row of key === undefined
-    ? slots.map((slot) => ({ ...slot, key: null }))
-    : await spendByKey(db, period, key))
+  for (const row of key === undefined ? money : await spendByKey(db, period, key)) {
+    if (row.spent === 0 && row.held === 0) continue;
     addMoney(groupOf(groups, { service: requestsOf(row.service), origin: 'real', key: row.key }, request), row);
+  }
   const budgets = await budgetStates(db, { now, timeZone: period.timezone });
   return {
     ...request,
     groups: [...groups.values()].sort((a, b) => b.spent + b.held - a.spent - a.held || b.unpriced - a.unpriced),
-    units: unit === undefined ? [] : await unitRows(db, period, unit, slots),
+    units: unit === undefined ? [] : await unitRows(db, period, unit, pieces),
     real,
     unknown: await unknownIn(db, period),
-    estimated: slots.reduce((sum, { estimated }) => sum + estimated, 0),
-    priceVersions: [...new Set(slots.flatMap(({ first_prices, last_prices }) => [first_prices, last_prices]))].sort(),
+    estimated: money.reduce((sum, { estimated }) => sum + estimated, 0),
+    priceVersions: edges?.priceVersions ?? [],
     avoided: avoided(await freeWork(db, period), prices, now),
     budgets,
-    projection: period.from <= now && now < period.to ? projected(slots, budgets, period, now) : null,
+    projection: period.from <= now && now < period.to ? projected(pieces, budgets, period, now) : null,
     compared: compare === undefined ? null : await spentIn(db, compare),
   };
+}
+
+/**
+ * Whether every paid request of a period has a hold: as many holds as requests, for as many pages and tokens. What is not
+ * equal need not lack one (a hold may be made a moment before midnight), so each request is looked for then.
+ */
+async function isAllHeld(db: Db, period: Period, pieces: readonly SpendPiece[]): Promise<boolean> {
+  const { requests, units } = await paidRequests(db, period);
+  const sum = (of: 'holds' | 'units') =>
+    pieces.reduce((total, { llamaparse, openai }) => total + llamaparse[of] + openai[of], 0);
+  return requests === sum('holds') && units === sum('units');
 }
 
 /** Nano-USD that some requests have cost: `null` when the price of one is not known, which is not zero. */
@@ -171,7 +186,7 @@ async function unitRows(
   db: Db,
   period: Period,
   unit: 'day' | 'month',
-  money: readonly SpendSlot[],
+  money: readonly SpendPiece[],
 ): Promise<CostUnit[]> {
   const slots = await attemptSlots(db, period);
   const known = new Map<number, string>();
@@ -181,7 +196,7 @@ async function unitRows(
     return name;
   };
   // Nothing is known from before the first request; rows of zeros would claim otherwise.
-  const first = Math.min(slots[0]?.at ?? Number.POSITIVE_INFINITY, money[0]?.at ?? Number.POSITIVE_INFINITY);
+  const first = Math.min(slots[0]?.at ?? Number.POSITIVE_INFINITY, money[0]?.from ?? Number.POSITIVE_INFINITY);
   const names = Number.isFinite(first) ? unitsOf(period, unit, first) : [];
   const rows = new Map<string, CostUnit>(
     names.map((name) => [name, { ...NOTHING, name, docs: 0, llamaparse: 0, openai: 0 }]),
@@ -190,11 +205,12 @@ async function unitRows(
     const row = rows.get(nameOf(slot.at));
     if (row !== undefined) addRequests(row, slot);
   }
-  for (const slot of money) {
-    const row = rows.get(nameOf(slot.at));
-    if (row === undefined) continue;
-    addMoney(row, slot);
-    row[slot.service] += slot.spent;
+  for (const piece of money) {
+    const row = rows.get(nameOf(piece.from));
+    for (const service of row === undefined ? [] : SERVICES) {
+      addMoney(row as CostUnit, piece[service]);
+      (row as CostUnit)[service] += piece[service].spent;
+    }
   }
   for (const { at, jobs } of await firstRequestSlots(db, period)) {
     const row = rows.get(nameOf(at));
@@ -205,14 +221,14 @@ async function unitRows(
 
 /** How the period will end: from what was spent in it, against the tightest hard budget of everything that ends with it or before. */
 function projected(
-  slots: readonly SpendSlot[],
+  pieces: readonly SpendPiece[],
   budgets: readonly BudgetStanding[],
   { to }: Period,
   now: number,
 ): Projection {
   const span = { now, until: to };
   const found = forecast(
-    slots.map(({ at, spent }) => ({ at, nanoUsd: spent })),
+    pieces.map(({ from, llamaparse, openai }) => ({ at: from, nanoUsd: llamaparse.spent + openai.spent })),
     span,
   );
   const left = budgets

@@ -81,6 +81,40 @@ function firstDay(today: Day, unit: PeriodWish['unit']): Day {
   return unit === 'day' ? addDays(today, 1 - DAYS_BY_DEFAULT) : today;
 }
 
+/** Pieces of a period that goes on: what a forecast is made of. A quarter of an hour of a day. */
+const PIECES = 96;
+/** Pieces of a day or month where these are rows. */
+const PIECES_OF_A_UNIT = 24;
+
+/**
+ * Spans a period is added up in: those of its days or months cut into a few each, those of a forecast, or the whole. Only
+ * from the first to the last request (`edges`) that there are.
+ */
+export function piecesOf(
+  period: Period,
+  unit: 'day' | 'month' | undefined,
+  edges: { first: number; last: number },
+  now: number,
+): { from: number; to: number }[] {
+  const { to, timezone } = period;
+  const cut = (from: number, until: number, pieces: number) => {
+    const at = (piece: number) => Math.round(from + ((until - from) * piece) / pieces);
+    return Array.from({ length: pieces }, (_none, piece) => ({ from: at(piece), to: at(piece + 1) })).filter(
+      (one) => one.from <= edges.last && one.to > edges.first && one.from < one.to,
+    );
+  };
+  if (unit === undefined) {
+    const goesOn = period.from <= now && now < to;
+    return cut(edges.first, to, goesOn ? PIECES : 1);
+  }
+  return unitsOf(period, unit, edges.first).flatMap((name) => {
+    const first = unit === 'day' ? name : `${name}-01`;
+    const start = startOf(first, timezone);
+    const end = startOf(unit === 'day' ? addDays(first, 1) : addMonths(first, 1), timezone);
+    return cut(Math.max(start, period.from), Math.min(end, to), PIECES_OF_A_UNIT);
+  });
+}
+
 /** Names of the days or months of a period, oldest first, from `first` on. */
 export function unitsOf({ from, to, timezone }: Period, unit: 'day' | 'month', first: number): string[] {
   const last = dayOf(to - 1, timezone);

@@ -13,6 +13,7 @@ import {
 } from './costs-budget.ts';
 import { costsEstimateCommand } from './costs-estimate.ts';
 import { costsHoldsCommand, costsHoldsReleaseCommand } from './costs-holds.ts';
+import { costsReconcileCommand } from './costs-reconcile.ts';
 import { costsVerifyCommand } from './costs-verify.ts';
 import { deleteCommand } from './delete.ts';
 import { doctorCommand } from './doctor.ts';
@@ -50,6 +51,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   costsHoldsCommand,
   costsHoldsReleaseCommand,
   costsAcknowledgeCommand,
+  costsReconcileCommand,
   costsVerifyCommand,
   healthCommand,
   modeCommand,

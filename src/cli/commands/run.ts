@@ -65,7 +65,7 @@ export const runCommand = defineCommand({
     [1, 'every job it took failed'],
     2,
     4,
-    [5, 'the cap of the run was reached, or what is left waits because money was refused'],
+    [5, 'the cap of the run was reached, money was refused, or an account has no credit left'],
     6,
     7,
   ],
@@ -95,7 +95,7 @@ export const runCommand = defineCommand({
 });
 
 type Shown = Pick<typeof import('./run-answer.ts'), 'runError' | 'runExit' | 'runJson'> &
-  Pick<typeof import('./run-view.ts'), 'runPage' | 'summaryLine' | 'parkedWarnings'>;
+  Pick<typeof import('./run-view.ts'), 'runPage' | 'summaryLine' | 'parkedWarnings' | 'fallbackWarnings'>;
 
 function toResult(answer: RunAnswer, shown: Shown, { ui, clock }: CommandContext): CommandResult {
   const error = shown.runError(answer);
@@ -103,7 +103,7 @@ function toResult(answer: RunAnswer, shown: Shown, { ui, clock }: CommandContext
   return {
     exitCode: shown.runExit(answer),
     data: shown.runJson(answer),
-    warnings: shown.parkedWarnings(answer, ui, clock.now()),
+    warnings: [...shown.fallbackWarnings(answer), ...shown.parkedWarnings(answer, ui, clock.now())],
     ...(error !== undefined && { error }),
     render: (page) => shown.runPage(page, answer),
     // The activity is out already, a row each.

@@ -2,10 +2,11 @@
 import { iso } from '../../base/clock.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import { type Note, type Span, type SpanStatus, type Timeline, timeline } from '../../pipeline/timeline.ts';
-import { jobsWithRealRequests } from '../../store/attempt-totals.ts';
+import { requestsOfJobs } from '../../store/attempt-totals.ts';
 import { attemptsOfJob, sharersOf } from '../../store/attempts.ts';
 import { documentById } from '../../store/documents.ts';
 import { eventsOfJob } from '../../store/events.ts';
+import { costsOfJobs } from '../../store/job-spend.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
 import type { DocumentRow, JobEventRow } from '../../store/schema.ts';
 import { deadWorkers } from '../../store/workers.ts';
@@ -59,7 +60,12 @@ export async function tracedJob(
     events,
     line,
     rows: rowsOf(line, request),
-    around: { now, deadWorkers: await deadWorkers(db), withRealRequests: await jobsWithRealRequests(db, [jobId]) },
+    around: {
+      now,
+      deadWorkers: await deadWorkers(db),
+      costs: await costsOfJobs(db, [jobId]),
+      requests: await requestsOfJobs(db, [jobId]),
+    },
     tries: config.settings.MAX_RETRIES + 1,
     requests: attempts.map((one) => ({ ...one, sharedWith: sharers.get(one.attempt_id) ?? [] })),
   };
@@ -176,7 +182,7 @@ export function traceJson(traced: TracedJob) {
     embedding_origin: job.embed_origin,
     cost: { total_nano_usd: jobCost(job, around), total_usd: moneyJson(jobCost(job, around)).usd },
     spans: rows.flatMap((row) => (row.kind === 'span' ? [spanJson(row.span, tries)] : [])),
-    requests: requests.filter(({ service }) => stages.has(service)).map((one) => requestJson(one, job.created_at)),
+    attempts: requests.filter(({ service }) => stages.has(service)).map((one) => requestJson(one, job.created_at)),
     upgrades_job: job.upgrades_job,
     events: events
       .filter(({ stage }) => stage === null || stages.has(stage))
@@ -207,7 +213,11 @@ export const EMPTY_TRACE: { readonly [K in keyof TraceJson]: TraceJson[K] extend
   ms: null,
   nano_usd: null,
   usd: null,
+  services: null,
   retries: null,
+  requests: null,
+  remote_id: null,
+  request_id: null,
   parked: null,
   duplicate_of: null,
   error_code: null,
@@ -223,7 +233,7 @@ export const EMPTY_TRACE: { readonly [K in keyof TraceJson]: TraceJson[K] extend
   embedding_origin: null,
   cost: null,
   spans: [],
-  requests: [],
+  attempts: [],
   upgrades_job: null,
   events: [],
 };

@@ -1,11 +1,14 @@
 /** `trace` on a screen and in a pipe. */
 import { shortId } from '../../base/ids.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { decisionOf } from '../../pipeline/route.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import type { Span, SpanStatus } from '../../pipeline/timeline.ts';
-import { bytes, count, duration, plural, usd } from '../ui/format.ts';
-import { accent, type Cell, dim, plainText, type Style, statusStyle, strong } from '../ui/text.ts';
+import { bytes, count, duration, plural } from '../ui/format.ts';
+import { accent, type Cell, dim, plainText, type Style, statusStyle, strong, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
-import { jobCost, jobWord, lastError, parkText, processingMs } from './job-view.ts';
+import { jobCostText, jobWord, lastError, parkText, processingMs } from './job-view.ts';
+import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
 import { atMs, factOf, factsOf, type Row, stageOf, type TracedJob } from './trace-answer.ts';
 import { chart, fullEvents } from './trace-chart.ts';
@@ -33,7 +36,7 @@ export function traceHeader(page: Page, { job, document, around }: TracedJob, ui
     strong(name),
     '   ',
     { text: `${job.status}${degraded}`, style: statusStyle(word) },
-    `   ${ms === null ? '-' : duration(ms)}   ${usd(jobCost(job, around))}   `,
+    `   ${ms === null ? '-' : duration(ms)}   ${jobCostText(job, around)}   `,
     dim(ui.date(job.created_at)),
   );
   const { chunks_total: chunks } = progressOf(job);
@@ -72,7 +75,7 @@ export function tracePage(
         { head: 'TRY' },
         { head: 'DETAIL', flex: true },
       ],
-      rows: traced.rows.map((row) => rowCells(row, traced)),
+      rows: traced.rows.map((row) => rowCells(row, traced, true)),
     });
   }
   chart(page, traced);
@@ -88,14 +91,23 @@ export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui
     page.blank();
     page.field(error.code, strong(error.message), error.why === null ? '' : `: ${error.why}`);
     page.field('fix', error.fix);
+  } else if (jobWord(job, around) === 'warn') {
+    page.blank();
+    const { services } = decisionOf(job);
+    for (const service of SERVICES) {
+      if (!services[service].fallback) continue;
+      const step = service === 'openai' ? 'embed' : 'parse';
+      page.field('fallback', warn(`${step} used MOCK: `), routeReason(services[service], service));
+    }
+    page.field('', 'redo for real: ', accent(`tvdb retry --fallbacks ${shortId(job.job_id)}`));
   } else if (rest !== null) {
     page.blank();
     page.field('parked', `${rest}, ${untilText(job.run_after, around.now, ui)}`);
   }
 }
 
-/** One row of the table. */
-function rowCells(row: Row, traced: TracedJob): Cell[] {
+/** One row of the table; `short` where there is room for a code and not for a sentence. */
+function rowCells(row: Row, traced: TracedJob, short = false): Cell[] {
   if (row.kind === 'note') {
     const { event } = row.note;
     return [
@@ -104,7 +116,7 @@ function rowCells(row: Row, traced: TracedJob): Cell[] {
       event.code === 'FALLBACK' ? { text: 'MOCK', style: 'warn' } : dim('note'),
       null,
       null,
-      noteOf(row.note.event),
+      short && event.code === 'FALLBACK' ? shortFallback(factsOf(event)) : noteOf(event),
     ];
   }
   const { span } = row;
@@ -115,7 +127,7 @@ function rowCells(row: Row, traced: TracedJob): Cell[] {
     { text: span.status, style: STYLES[span.status] },
     span.ms === null ? null : duration(span.ms),
     `${span.attempt}/${Math.max(of, span.attempt)}`,
-    spanText(span, traced),
+    spanText(span, traced, short),
   ];
 }
 
@@ -141,25 +153,36 @@ export function rowForPipe(row: Row, traced: TracedJob): Cell[] {
   if (row.kind === 'note')
     return [job.job_id, atMs(row), stageOf(row), row.note.event.code.toLowerCase(), null, null, noteOf(row.note.event)];
   const { span } = row;
-  return [job.job_id, span.startMs, span.stage, span.status, span.ms, span.attempt, spanText(span, traced)];
+  return [job.job_id, span.startMs, span.stage, span.status, span.ms, span.attempt, spanText(span, traced, false)];
+}
+
+function shortFallback({ service, reason }: Record<string, unknown>): string {
+  return `${String(service)} fell back: ${String(reason).replaceAll('_', ' ')}`;
 }
 
 function offset(ms: number): string {
   return `+${duration(ms)}`;
 }
 
-function spanText(span: Span, { job, requests }: TracedJob): string {
+function spanText(span: Span, { job, requests }: TracedJob, short: boolean): string {
   const last = span.events.at(-1);
   const facts = last === undefined ? {} : factsOf(last);
   const error = facts.error as { code?: unknown; message?: unknown } | undefined;
   const told = () => {
     if (span.status === 'fail' && error !== undefined) return `${String(error.code)} ${String(error.message)}`;
+    if (short && span.status === 'retry' && typeof facts.error_code === 'string')
+      return `${facts.error_code}${statusText(span)}${waitText(span)}`;
     if (span.status === 'retry' || span.status === 'lost')
       return `${String(facts.note ?? facts.why ?? 'the worker died')}${waitText(span)}`;
     if (span.status === 'wait' && facts.note !== undefined) return String(facts.note);
     return [figures(span), span.status === 'run' ? progressText(span, job.progress) : ''].filter(Boolean).join('  ');
   };
   return [told(), remote(span), shared(span, requests)].filter((part) => part !== '').join('  ');
+}
+
+function statusText({ attempts }: Span): string {
+  const status = attempts.at(-1)?.http_status ?? null;
+  return status === null ? '' : ` ${status}`;
 }
 
 /** How long it was to rest before the next try. */

@@ -66,9 +66,12 @@ function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, n
   const { mode, services } = plan.decision;
   const { likelyNanoUsd: likely, mostNanoUsd: most, services: costs, budget } = plan.money;
   if (!ui.err.tty) {
+    page.line(`${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode}`);
+    // Lines of their own: in one they would be wider than 80 columns, and a log line that wraps cannot be searched.
     const tier = services.llamaparse.use === 'real' ? ` tier=${plan.tier}` : '';
-    const how = `mode=${mode} parse=${routeWord(services.llamaparse)}${tier} embed=${routeWord(services.openai)}`;
-    page.line(`${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} ${how}`);
+    page.line(
+      `${ui.time(now)} route  parse=${routeWord(services.llamaparse)}${tier} embed=${routeWord(services.openai)}`,
+    );
     page.line(`${ui.time(now)} cost   est_usd=${plainUsd(likely)} max_usd=${plainUsd(most)}`);
     if (budget !== null) page.line(`${ui.time(now)} budget ${budgetFields(budget, plan.fits)}`);
     return;

@@ -30,6 +30,7 @@ const CHECKS = {
   'env-files': { group: 'Configuration', summary: 'files with keys are for their owner only' },
   'env-shadow': { group: 'Configuration', summary: 'no saved setting is hidden' },
   keys: { group: 'Configuration', summary: 'the keys that the mode needs are set' },
+  webhook: { group: 'Configuration', summary: 'the public address for webhooks and its port can be used' },
   home: { group: 'Paths', summary: 'the home directory is there, writable and private' },
   'file-modes': { group: 'Paths', summary: 'what is in it is for its owner only' },
   'file-system': { group: 'Paths', summary: 'it is on a local file system' },
@@ -52,8 +53,8 @@ const CHECKS = {
   buffers: { group: 'Store', summary: 'no buffers of jobs that have ended' },
   'orphan-files': { group: 'Store', summary: 'no stored files without a document' },
   workers: { group: 'Workers', summary: 'which workers live' },
-  llamaparse: { group: 'Providers', summary: 'LlamaParse answers and accepts the key', network: true },
-  openai: { group: 'Providers', summary: 'OpenAI answers and accepts the key', network: true },
+  llamaparse: { group: 'Providers', summary: 'LlamaParse answers, accepts the key and offers the tier', network: true },
+  openai: { group: 'Providers', summary: 'OpenAI answers, accepts the key and offers the model', network: true },
 } as const satisfies Record<string, CheckRow>;
 
 export type CheckId = keyof typeof CHECKS;
