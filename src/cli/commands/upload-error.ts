@@ -92,8 +92,9 @@ function singleError({ shown, error, outcome }: DocumentResult, resume: string |
 
 /** What a failed document cost, where a paid service was near. */
 function chargedOf(outcome: JobOutcome | null): { chargedNanoUsd?: number | null } {
-  const paid = outcome?.uses.some(({ origin }) => origin === 'real') ?? false;
-  return paid && outcome !== null ? { chargedNanoUsd: outcome.spentNanoUsd } : {};
+  if (outcome === null) return {};
+  if (outcome.uses.some(({ origin }) => origin === 'real')) return { chargedNanoUsd: outcome.spentNanoUsd };
+  return outcome.job.parse_origin === 'real' || outcome.job.embed_origin === 'real' ? { chargedNanoUsd: 0 } : {};
 }
 
 const UPLOAD_AGAIN = 'Upload again what is still wanted.';
