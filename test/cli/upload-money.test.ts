@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { assertLedger } from '../setup/ledger.ts';
-import { paidPlace } from './paid-place.ts';
+import { moneyPlace } from './money-place.ts';
 import { type Json, letter, newsletter, unicode } from './workplace.ts';
 
 const THREE = { 'a.pdf': letter, 'b.pdf': unicode, 'c.pdf': newsletter };
@@ -12,7 +12,7 @@ const CEILING = 4 * 3_750_000;
 
 describe('a whole that does not fit', () => {
   it('three documents above what is left today: refused before any request, exit 5, no job, and what would fit', async () => {
-    const { json, rows, simulator } = await paidPlace(THREE, {}, { DAILY_COST_LIMIT_USD: '0.012' });
+    const { json, rows, simulator } = await moneyPlace(THREE, {}, { DAILY_COST_LIMIT_USD: '0.012' });
     const answer = await json(['upload', ...PATHS, '-m', 'real', '--yes']);
     expect([answer.exit_code, answer.error.code]).toEqual([5, 'TVDB-E201']);
     expect(answer.error.message).toMatch(
@@ -38,7 +38,7 @@ describe('a whole that does not fit', () => {
   it.each(['--defer', '--no-wait'])(
     'with %s all are accepted; those that do not fit park with the reset time',
     async (flag) => {
-      const { json, rows, store } = await paidPlace(THREE, {}, { DAILY_COST_LIMIT_USD: '0.012' });
+      const { json, rows, store } = await moneyPlace(THREE, {}, { DAILY_COST_LIMIT_USD: '0.012' });
       const answer = await json(['upload', ...PATHS, '-m', 'real', '--yes', flag]);
       expect(await rows('upload_jobs')).toHaveLength(3);
       const run = flag === '--no-wait' ? await json(['run']) : answer;
@@ -54,7 +54,7 @@ describe('a whole that does not fit', () => {
   );
 
   it('a --max-cost that is too small refuses as a whole; one that fits is the cap of the run and of the consent', async () => {
-    const { json, rows, simulator } = await paidPlace(THREE);
+    const { json, rows, simulator } = await moneyPlace(THREE);
     const small = await json(['upload', ...PATHS, '-m', 'real', '--max-cost', '0.01']);
     expect([small.exit_code, small.error.facts.scope, small.error.facts.source]).toEqual([5, 'run', 'flag']);
     expect(small.error.fix.commands).toContainEqual(expect.stringMatching(/--max-cost 0\.0\d$/));
@@ -72,7 +72,7 @@ describe('a whole that does not fit', () => {
   });
 
   it('--max-pages refuses documents above it, before anything is paid', async () => {
-    const { json, simulator } = await paidPlace(THREE);
+    const { json, simulator } = await moneyPlace(THREE);
     const answer = await json(['upload', 'c.pdf', '-m', 'real', '--max-pages', '1']);
     expect([answer.exit_code, answer.data.documents[0].error.code]).toEqual([1, 'TVDB-E407']);
     expect(simulator.log()).toEqual([]);
@@ -81,7 +81,7 @@ describe('a whole that does not fit', () => {
 
 describe('a dry run', () => {
   it('shows plan and limits, asks nobody, sends nothing and exits 0, or 5 where it would be refused', async () => {
-    const { tvdb, json, simulator, rows } = await paidPlace(THREE);
+    const { tvdb, json, simulator, rows } = await moneyPlace(THREE);
     const run = await tvdb(['upload', ...PATHS, '-m', 'real', '-n', '--no-progress'], {
       tty: true,
       env: { NO_COLOR: '1' },
@@ -102,7 +102,7 @@ describe('consent', () => {
   const LOW = { COST_AUTO_APPROVE_USD: '0.001' };
 
   it('a mock asks for none; a small sum goes without; what is remembered and what is done costs nothing', async () => {
-    const { json, rows } = await paidPlace(THREE);
+    const { json, rows } = await moneyPlace(THREE);
     const mock = await json(['upload', 'a.pdf']);
     expect(mock.data).toMatchObject({ consent: { by: 'not_needed', limit_nano_usd: 0 }, budget: null });
     const first = await json(['upload', 'a.pdf', '-m', 'real']);
@@ -128,7 +128,7 @@ describe('consent', () => {
   ])(
     'mode %s, %j on stdin: exit 5, nothing sent, no job, %s',
     async (mode, stdin, words, env: Record<string, string> = {}) => {
-      const { json, simulator, rows } = await paidPlace(THREE, {}, LOW);
+      const { json, simulator, rows } = await moneyPlace(THREE, {}, LOW);
       const answer = await json(['upload', 'a.pdf', '-m', mode], { stdin, env });
       expect([answer.exit_code, answer.error.code]).toEqual([5, 'TVDB-E202']);
       expect(answer.error.message).toContain(words);
@@ -139,14 +139,14 @@ describe('consent', () => {
   );
 
   it('in CI neither --yes nor a small sum is enough; --max-cost is', async () => {
-    const { json } = await paidPlace(THREE);
+    const { json } = await moneyPlace(THREE);
     const ci = { env: { CI: 'true' } };
     expect((await json(['upload', 'a.pdf', '-m', 'real', '--yes'], ci)).exit_code).toBe(5);
     expect((await json(['upload', 'a.pdf', '-m', 'real', '--max-cost', '0.05'], ci)).exit_code).toBe(0);
   });
 
   it('--yes agrees, and lifts no limit', async () => {
-    const { json, simulator } = await paidPlace(THREE, {}, LOW);
+    const { json, simulator } = await moneyPlace(THREE, {}, LOW);
     const refused = await json(['upload', 'a.pdf', '-m', 'real', '--yes'], { env: { RUN_COST_LIMIT_USD: '0.001' } });
     expect([refused.exit_code, refused.error.code]).toEqual([5, 'TVDB-E201']);
     expect(simulator.log()).toEqual([]);
@@ -154,7 +154,7 @@ describe('consent', () => {
   });
 
   it('is an event of its own, before the first step', async () => {
-    const { tvdb } = await paidPlace(THREE);
+    const { tvdb } = await moneyPlace(THREE);
     const { stdout } = await tvdb(['upload', 'a.pdf', '-m', 'real', '--max-cost', '0.05', '--ndjson']);
     const events = stdout
       .trimEnd()
@@ -166,7 +166,7 @@ describe('consent', () => {
   });
 
   it('a job that needs more than was agreed rests and says how to agree; retry --max-cost raises it', async () => {
-    const { json, store } = await paidPlace(THREE);
+    const { json, store } = await moneyPlace(THREE);
     expect((await json(['upload', 'a.pdf', '-m', 'real', '--no-wait'])).exit_code).toBe(0);
     const { db } = store();
     await db.updateTable('upload_jobs').set({ consent_nano_usd: 1_000_000 }).execute();
@@ -183,7 +183,7 @@ describe('consent', () => {
   });
 
   it('a job whose mode is changed to a paid one has nothing agreed', async () => {
-    const { json, rows } = await paidPlace(THREE);
+    const { json, rows } = await moneyPlace(THREE);
     await json(['upload', 'a.pdf', '--no-wait']);
     const [job] = await rows('upload_jobs');
     expect((await json(['mode', 'real', '--jobs', job.job_id])).exit_code).toBe(0);
@@ -192,7 +192,7 @@ describe('consent', () => {
   });
 
   it('the cap of a run ends it with work left: exit 5, the rest stays in the queue for a later run', async () => {
-    const { json, rows } = await paidPlace(THREE);
+    const { json, rows } = await moneyPlace(THREE);
     await json(['upload', ...PATHS, '-m', 'real', '--no-wait']);
     const capped = await json(['run', '--max-cost', '0.0045', '--concurrency', '1']);
     expect([capped.exit_code, capped.data.stopped_by, capped.error.facts.scope]).toEqual([5, 'cap', 'run']);
@@ -202,7 +202,7 @@ describe('consent', () => {
   });
 
   it('a paid query asks under the same rule', async () => {
-    const { json, simulator } = await paidPlace(THREE);
+    const { json, simulator } = await moneyPlace(THREE);
     expect((await json(['upload', 'a.pdf', '-m', 'real'])).exit_code).toBe(0);
     const before = simulator.log().length;
     const ci = await json(['search', 'slates of the roof', '-m', 'real'], { env: { CI: '1' } });
@@ -220,7 +220,7 @@ describe('the built tool', () => {
     ['an open pipe', ''],
     ['yes', 'yes |'],
   ])('%s: a paid upload above the threshold never starts', async (_title, before) => {
-    const { simulator, home, cwd } = await paidPlace(THREE);
+    const { simulator, home, cwd } = await moneyPlace(THREE);
     const env = {
       PATH: process.env.PATH ?? '',
       HOME: home,

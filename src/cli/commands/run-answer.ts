@@ -13,7 +13,7 @@ import type { JobRow } from '../../store/schema.ts';
 import type { World } from '../../world.ts';
 import type { ExitCode } from '../command.ts';
 import { plural } from '../ui/format.ts';
-import { type JobSurroundings, jobCost, jobCost, lastError, lastError, moneyJson, moneyJson, PARK_TEXTS, PARK_TEXTS } from './job-view.ts';
+import { type JobSurroundings, jobCost, lastError, moneyJson, PARK_TEXTS } from './job-view.ts';
 import { moneyWait } from './upload-waits.ts';
 
 export interface RunAnswer {
