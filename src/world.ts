@@ -3,17 +3,22 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from './base/clock.ts';
 import type { Ids, Random } from './base/ids.ts';
+import { lazy } from './base/lazy.ts';
 import { createLog, type Log } from './base/log.ts';
 import { createNudge, type Nudge } from './base/nudge.ts';
 import { packageRoot } from './base/package-root.ts';
-import { createScrubber } from './base/scrub.ts';
+import { createScrubber, type Scrub } from './base/scrub.ts';
 import type { Config } from './config/load.ts';
+import type { ServiceName } from './domain/service-mode.ts';
+import { budgetSettings } from './ledger/budget-settings.ts';
+import { loadPrices } from './ledger/load-prices.ts';
 import type { UploadDeps } from './pipeline/staging.ts';
 import type { Listener } from './server/listener.ts';
+import { assembleRouter } from './services/assemble-router.ts';
 import type { WebhookTarget } from './services/parse/port.ts';
 import type { PdfPool } from './services/pdf/pool.ts';
-import { createRealServices, keysOf, type RealServices } from './services/real-services.ts';
-import { createRouter, type Router } from './services/router.ts';
+import { createRealServices } from './services/real-services.ts';
+import type { Router } from './services/router.ts';
 import { lockTransport } from './services/transport-lock.ts';
 import { openStorage, type Storage } from './storage/local.ts';
 import { localUserId } from './store/meta.ts';
@@ -27,6 +32,10 @@ export interface WorldDeps {
   random: Random;
   /** `--log-file`: write the log there instead of under the home directory. */
   logFile?: string | undefined;
+  /** Told when a service refused the first of two keys, and the fingerprint of the one that is used instead. */
+  onKeySwitch?: ((service: ServiceName, fingerprint: string) => void) | undefined;
+  /** Takes the keys out of everything that is written; default: a scrubber of the secrets of the configuration. */
+  scrub?: Scrub;
 }
 
 export interface World {
@@ -34,6 +43,8 @@ export interface World {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  /** Takes the keys out of a text. */
+  readonly scrub: Scrub;
   readonly store: Store;
   readonly storage: Storage;
   readonly router: Router;
@@ -56,7 +67,8 @@ export interface World {
 }
 
 /** Opens the world. Services and child processes start when they are first used; a status query starts none. */
-export async function openWorld(config: Config, { clock, ids, random, logFile }: WorldDeps): Promise<World> {
+export async function openWorld(config: Config, deps: WorldDeps): Promise<World> {
+  const { clock, ids, random, logFile, onKeySwitch, scrub = createScrubber(config.secrets) } = deps;
   const { settings, home } = config;
   const releasers: (() => void | Promise<void>)[] = [];
   const close = async () => {
@@ -66,14 +78,14 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
     // Until a job needs a paid service, no connection of this process may leave the machine.
     const unlock = lockTransport();
     releasers.push(unlock);
-    const store = openStore({ home, clock });
+    const store = openStore({ home, clock, scrub });
     releasers.push(() => store.close());
     const storage = openStorage(home, thisProcess());
     const log = createLog({
       target: logFile === undefined ? { directory: join(home, 'logs') } : { file: logFile },
       level: settings.LOG_LEVEL,
       clock,
-      scrub: createScrubber(config.secrets),
+      scrub,
     });
     // Twice the processors: while some documents are chunked and embedded here, the next are read in the child processes.
     const concurrency = settings.WORKER_CONCURRENCY ?? Math.min(8, 2 * availableParallelism());
@@ -100,16 +112,18 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
       random,
       log,
       webhook: () => (listener === undefined ? null : remoteTarget(listener, config)),
+      onKeySwitch,
       onFirstUse: unlock,
     });
     releasers.push(() => real.close());
-    const router = buildRouter(config, {
+    const router = assembleRouter({
+      settings,
       clock,
       random,
-      pool,
-      releasers,
+      extract: async (...task) => (await pool()).extract(...task),
       real,
       local: () => listener?.localTarget() ?? null,
+      onRelease: (release) => void releasers.push(release),
     });
     const listen = lazy(async () => {
       const [{ startListener }, { freshSecret }, { signingKey }] = await Promise.all([
@@ -138,12 +152,28 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
     const inspector: Pick<PdfPool, 'inspect'> = {
       inspect: async (path, signal) => (await pool()).inspect(path, signal),
     };
-    const pipeline: UploadDeps = { store, storage, router, settings, clock, ids, random, log, userId, inspector };
+    const prices = loadPrices(settings.PRICE_BOOK_FILE, config.cwd);
+    const budgets = budgetSettings(config);
+    const pipeline: UploadDeps = {
+      prices,
+      budgets,
+      store,
+      storage,
+      router,
+      settings,
+      clock,
+      ids,
+      random,
+      log,
+      userId,
+      inspector,
+    };
     return {
       config,
       clock,
       ids,
       log,
+      scrub,
       store,
       storage,
       router,
@@ -161,59 +191,6 @@ export async function openWorld(config: Config, { clock, ids, random, logFile }:
   }
 }
 
-function buildRouter(
-  { settings }: Config,
-  {
-    clock,
-    random,
-    pool,
-    releasers,
-    real,
-    local,
-  }: Pick<WorldDeps, 'clock' | 'random'> & {
-    pool: () => Promise<PdfPool>;
-    releasers: (() => void | Promise<void>)[];
-    real: RealServices;
-    local: () => WebhookTarget | null;
-  },
-): Router {
-  return createRouter({
-    keys: { llamaparse: keysOf('llamaparse', settings)[0], openai: keysOf('openai', settings)[0] },
-    stateOf: real.stateOf,
-    retryAllowed: real.retryAllowed,
-    parse: {
-      real: real.parse,
-      mock: lazy(async () => {
-        const { createMockParse } = await import('./services/parse/mock.ts');
-        const service = createMockParse({
-          pool: { extract: async (...task) => (await pool()).extract(...task) },
-          clock,
-          random,
-          latencyMs: settings.MOCK_PARSE_LATENCY,
-          perPageLatencyMs: settings.MOCK_PARSE_PAGE_LATENCY,
-          failureRate: settings.MOCK_PARSE_FAILURE_RATE,
-          remote: settings.TVDB_RESULTS === 'webhook',
-          webhook: local,
-        });
-        releasers.push(() => service.close());
-        return service;
-      }),
-    },
-    embed: {
-      real: real.embed,
-      mock: lazy(async () => {
-        const { createMockEmbed } = await import('./services/embed/mock.ts');
-        return createMockEmbed({
-          clock,
-          random,
-          latencyMs: settings.MOCK_EMBED_LATENCY,
-          failureRate: settings.MOCK_EMBED_FAILURE_RATE,
-        });
-      }),
-    },
-  });
-}
-
 /**
  * Where a paid service delivers to: the public address. Without one only a service on this machine could reach the
  * listener: the simulator.
@@ -224,16 +201,4 @@ function remoteTarget(listener: Listener, config: Config): WebhookTarget | null 
 
 function isHere({ settings }: Config): boolean {
   return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(settings.LLAMA_CLOUD_BASE_URL).hostname);
-}
-
-/** Runs `make` at the first call and gives everybody the same result; one that failed is tried again at the next call. */
-function lazy<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined;
-      throw error;
-    });
-    return made;
-  };
 }

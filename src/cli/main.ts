@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { EXIT } from '../base/error-codes.ts';
 import { asTvdbError, TvdbError } from '../base/errors.ts';
 import { armFault } from '../base/fault.ts';
-import { createScrubber, type Scrub } from '../base/scrub.ts';
+import type { Scrub } from '../base/scrub.ts';
 import type { CommandResult } from './command.ts';
 import { reportCrash } from './crash.ts';
 import { type InterruptControl, listenForInterrupts, stopCode } from './interrupt.ts';
@@ -17,7 +17,14 @@ import { createScreen, type Ending, type Screen } from './ui/screen.ts';
 import { VERSION } from './version.ts';
 
 /** Variables that hold keys: scrubbed even before the configuration was read. */
-const KEY_VARIABLES = ['LLAMAPARSE_API_KEY', 'LLAMA_CLOUD_API_KEY', 'OPENAI_API_KEY'] as const;
+const KEY_VARIABLES = [
+  'LLAMAPARSE_API_KEY',
+  'LLAMA_CLOUD_API_KEY',
+  'OPENAI_API_KEY',
+  'LLAMAPARSE_API_KEY_SECONDARY',
+  'OPENAI_API_KEY_SECONDARY',
+  'TVDB_API_TOKEN',
+] as const;
 
 /** Runs one command line and returns the exit code; the caller sets `process.exitCode`, so that output drains. */
 export async function main(argv: readonly string[], io: Io = processIo(), product: Product = PRODUCT): Promise<number> {
@@ -37,7 +44,7 @@ export async function main(argv: readonly string[], io: Io = processIo(), produc
       await stdout.write(`${VERSION}\n`);
       return EXIT.ok;
     }
-    const scrub = createScrubber([
+    const scrub = product.scrubber([
       ...KEY_VARIABLES.flatMap((name) => io.env[name] ?? []),
       ...(plan.config?.secrets ?? []),
     ]);
@@ -55,7 +62,6 @@ export async function main(argv: readonly string[], io: Io = processIo(), produc
 
 interface Scene extends Stage {
   readonly interrupts: InterruptControl;
-  readonly scrub: Scrub;
 }
 
 interface Wires {

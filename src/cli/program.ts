@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { TvdbError } from '../base/errors.ts';
 import type { CommandDefinition, GlobalFlags, OptionSpec } from './command.ts';
 import { argumentForm, camelCase, corrected, optionKey } from './command-line.ts';
+import { refuseEarlyFlags } from './early-flags.ts';
 import { GLOBAL_OPTIONS, type RawOptions, readGlobals } from './globals.ts';
 import { closest } from './suggest.ts';
 
@@ -163,6 +164,7 @@ export function parseCommandLine(argv: readonly string[], commands: readonly Com
     else throw error;
   }
   const chosen = state.run?.parser;
+  if (chosen !== undefined) refuseEarlyFlags(chosen);
   const options = { ...given(root), ...(chosen !== undefined && given(chosen)), verbose: state.verbose };
   const globals = readGlobals(options);
   if (request !== undefined) return { ...request, globals };
@@ -196,6 +198,8 @@ function mount(argv: readonly string[], commands: readonly CommandDefinition[], 
       for (const spec of command.options) parser.addOption(toOption(spec).hideHelp(spec.hidden === true));
       addGlobals(parser);
     }
+    // Flags behind the name of a command below this one are meant for that one, also where both have one of that name.
+    if (commands.some(({ name }) => name.startsWith(`${command.name} `))) parser.enablePositionalOptions();
     if (command.handler !== undefined) {
       parser.action(() => {
         state.run = { command, parser };

@@ -1,6 +1,8 @@
 /** Runs one command: gives its handler the collaborators it declared and closes the world it opened. */
 import { resolve } from 'node:path';
+import type { Scrub } from '../base/scrub.ts';
 import type { Config } from '../config/load.ts';
+import type { ServiceName } from '../domain/service-mode.ts';
 import type { World } from '../world.ts';
 import type { CommandContext, CommandDefinition, CommandResult } from './command.ts';
 import { readInput } from './input.ts';
@@ -9,6 +11,7 @@ import type { Io } from './io.ts';
 import type { Plan } from './plan.ts';
 import type { Product } from './product.ts';
 import type { Screen } from './ui/screen.ts';
+import type { Warning } from './ui/ui.ts';
 
 export interface Stage {
   readonly argv: readonly string[];
@@ -16,13 +19,14 @@ export interface Stage {
   readonly product: Product;
   readonly interrupts: Interrupt;
   readonly screen: Screen;
+  readonly scrub: Scrub;
 }
 
 /** Runs the handler of a command with its collaborators, and closes what it opened. */
 export async function runCommand(
   plan: Plan,
   command: CommandDefinition,
-  { argv, io, product, interrupts, screen }: Stage,
+  { argv, io, product, interrupts, screen, scrub }: Stage,
 ): Promise<CommandResult> {
   const opened: { world?: Promise<World> } = {};
   const needConfig = (): Config => {
@@ -43,6 +47,8 @@ export async function runCommand(
         ids: io.ids,
         random: io.random,
         logFile: logFile(plan),
+        scrub,
+        onKeySwitch: (service, fingerprint) => screen.ui.warn(keySwitched(service, fingerprint)),
       });
       return opened.world;
     },
@@ -77,4 +83,16 @@ export async function runCommand(
 
 function logFile({ globals, cwd }: Plan): string | undefined {
   return globals.logFile === undefined ? undefined : resolve(cwd, globals.logFile);
+}
+
+const KEYS: Readonly<Record<ServiceName, readonly [title: string, variable: string]>> = {
+  llamaparse: ['LlamaParse', 'LLAMAPARSE_API_KEY'],
+  openai: ['OpenAI', 'OPENAI_API_KEY'],
+};
+
+/** A key that stopped working unseen would be found out when the second one ends. */
+function keySwitched(service: ServiceName, fingerprint: string): Warning {
+  const [title, variable] = KEYS[service];
+  const message = `${title} refused ${variable}; ${variable}_SECONDARY (fingerprint ${fingerprint}) is used. Put a valid key in its place`;
+  return { code: 'TVDB-W112', message };
 }

@@ -21,6 +21,8 @@ export interface Config {
   readonly sources: Readonly<Record<VariableName, { source: Source; shadowed: { source: Source; text: string }[] }>>;
   /** Absolute path of the tool's home directory. */
   readonly home: string;
+  /** Where relative paths in settings are meant from. */
+  readonly cwd: string;
   readonly preferencesDirectory: string;
   readonly preferencesFile: string;
   /** Values of all secret settings that are set, for the scrubber. */
@@ -112,6 +114,7 @@ export function inspectConfig(options: LoadOptions): Config {
     settings: Object.freeze(values),
     sources,
     home: homeDirectory(values.TVDB_HOME, env, cwd),
+    cwd,
     preferencesDirectory: directory,
     preferencesFile,
     secrets: NAMES.filter((name) => 'secret' in VARIABLES[name] && VARIABLES[name].secret).flatMap((name) => {

@@ -441,6 +441,18 @@ export const VARIABLES = {
     default: '30s',
     parse: read.duration(1, 3_600_000),
   }),
+  BATCH_POLL_FIRST: variable({
+    group: 'Results and webhooks',
+    doc: 'Wait before the first look at a batch of embeddings (--economy); later ones grow by half.',
+    default: '30s',
+    parse: read.duration(1, 3_600_000),
+  }),
+  BATCH_POLL_CAP: variable({
+    group: 'Results and webhooks',
+    doc: 'Longest wait between two looks at a batch of embeddings.',
+    default: '10m',
+    parse: read.duration(1, 86_400_000),
+  }),
   MOCK_PARSE_LATENCY: variable({
     group: 'Mock services',
     doc: 'Time the mock parser pretends to need for a document.',

@@ -47,13 +47,12 @@ export function embedEstimate(
   price: UnitPrice,
   { targetTokens, overlapTokens }: Pick<ChunkOptions, 'targetTokens' | 'overlapTokens'>,
 ): WorkEstimate {
-  const most =
-    pages * Math.ceil((MOST_TOKENS_A_PAGE * (targetTokens + overlapTokens)) / (targetTokens - overlapTokens));
-  const likely = pages * Math.ceil((LIKELY_TOKENS_A_PAGE * (targetTokens + overlapTokens)) / targetTokens);
+  const most = Math.ceil((MOST_TOKENS_A_PAGE * (targetTokens + overlapTokens)) / (targetTokens - overlapTokens));
+  const likely = Math.ceil((LIKELY_TOKENS_A_PAGE * (targetTokens + overlapTokens)) / targetTokens);
   return {
-    ...work(most, price),
-    ceilingNanoUsd: costOf(most, price.nanoUsd),
-    likelyNanoUsd: costOf(likely, price.nanoUsd),
+    ...work(pages * most, price),
+    ceilingNanoUsd: costOf(pages, costOf(most, price.nanoUsd)),
+    likelyNanoUsd: costOf(pages, costOf(likely, price.nanoUsd)),
   };
 }
 

@@ -6,7 +6,7 @@
  * at each border (JSON, SQLite, comparison) and buys nothing at these sizes.
  */
 
-export const NANO_PER_USD = 1_000_000_000;
+const NANO_PER_USD = 1_000_000_000;
 /** Largest single sum that is taken: $1,000,000. More than that in one request is a misread figure. */
 export const LARGEST_SUM = 1_000_000 * NANO_PER_USD;
 

@@ -4,7 +4,7 @@ import type { VariableName } from '../config/variables.ts';
 import { wholeSum } from '../domain/money.ts';
 import { allBudgets, type BudgetKey, insertBudget, updateBudget } from '../store/budgets.ts';
 import type { BudgetRow } from '../store/money-schema.ts';
-import type { Trx } from '../store/open.ts';
+import type { Db, Trx } from '../store/open.ts';
 
 /** A limit that a variable sets. */
 export interface BudgetSetting extends BudgetKey {
@@ -38,6 +38,12 @@ export function budgetSettings({ settings, sources }: Pick<Config, 'settings' | 
     const isDefault = sources[name].source.kind === 'default';
     return [{ ...BY_VARIABLE[name], limit, source: isDefault ? ('default' as const) : ('variable' as const) }];
   });
+}
+
+/** The variable that sets a budget; `undefined` where none does. */
+export function budgetVariable(budget: BudgetKey): VariableName | undefined {
+  const names = Object.keys(BY_VARIABLE) as (keyof typeof BY_VARIABLE)[];
+  return names.find((name) => textOf(BY_VARIABLE[name]) === textOf(budget));
 }
 
 /** What was in force and what is now; `null` for none. */
@@ -80,6 +86,20 @@ export async function ensureBudgets(
     changes.push({ ...keyOf(row), from: side(row), to: side(wanted) });
   }
   return changes;
+}
+
+/** Whether `ensureBudgets` would change nothing. Takes no lock, for commands that only read. */
+export async function budgetsAreInLine(db: Db, settings: readonly BudgetSetting[]): Promise<boolean> {
+  const rows = (await allBudgets(db)).filter(({ source }) => source !== 'flag');
+  const known = new Set(rows.map(textOf));
+  if (settings.some((setting) => !known.has(textOf(setting)))) return false;
+  return rows.every((row) => {
+    const wanted = inForce(
+      row,
+      settings.find((setting) => textOf(setting) === textOf(row)),
+    );
+    return wanted.limit_value === row.limit_value && wanted.hard === row.hard && wanted.source === row.source;
+  });
 }
 
 function keyOf({ scope, scope_value, span, measure }: BudgetKey): BudgetKey {

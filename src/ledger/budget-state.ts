@@ -1,7 +1,7 @@
 /** How budgets stand in the periods an instant lies in, and why a sum does not fit one. */
 import { TvdbError } from '../base/errors.ts';
 import { formatUsd } from '../domain/money.ts';
-import { type PeriodKind, periodOf } from '../domain/period.ts';
+import { PERIOD_KINDS, periodOf } from '../domain/period.ts';
 import { foldWindow, type WindowSpan, windowsOf } from '../store/budget-windows.ts';
 import type { SpendSubject } from '../store/budgets.ts';
 import type { BudgetRow, BudgetWindowRow } from '../store/money-schema.ts';
@@ -23,11 +23,9 @@ export interface SpendMoment extends SpendSubject {
   now: number;
 }
 
-const KINDS: readonly PeriodKind[] = ['hour', 'day', 'month'];
-
 /** Names of the periods an instant lies in, that of the run among them. */
 export function periodIds({ now, timeZone, runId }: SpendMoment): string[] {
-  return [...KINDS.map((kind) => periodOf(kind, now, timeZone).id), runPeriod(runId)];
+  return [...PERIOD_KINDS.map((kind) => periodOf(kind, now, timeZone).id), runPeriod(runId)];
 }
 
 const runPeriod = (runId: string) => `run:${runId}`;

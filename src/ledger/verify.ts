@@ -42,3 +42,40 @@ export async function verifyChain(db: Db): Promise<{ ok: boolean; rows: number; 
   const { rows, broken } = await walkChain(db);
   return { ok: broken === null, rows, broken };
 }
+
+/** One thing that does not add up. */
+export interface LedgerFinding {
+  readonly kind: 'row' | 'hold' | 'total';
+  /** Number of the row, id of the attempt, or budget and period. */
+  readonly id: string;
+  readonly what: string;
+}
+
+/** The chain, the holds and the totals in one list, the first 20 of each kind; `over` are budgets above a hard limit. */
+export async function ledgerFindings(
+  db: Db,
+): Promise<{ rows: number; findings: LedgerFinding[]; over: { id: string }[] }> {
+  const [chain, fold] = [await verifyChain(db), await foldCheck(db)];
+  const idOf = ({ budget_id: budget, period_id: period }: WindowFold) => `${budget} ${period}`;
+  const { broken } = chain;
+  return {
+    rows: chain.rows,
+    findings: [
+      ...(broken === null ? [] : [{ kind: 'row' as const, id: String(broken.seq), what: broken.what }]),
+      ...fold.holds.map(({ attempt_id: id, stored, folded }) => ({
+        kind: 'hold' as const,
+        id,
+        what:
+          stored === folded
+            ? `${stored}, but with other figures than its rows`
+            : `${stored ?? 'missing'}, its rows say ${folded ?? 'nothing'}`,
+      })),
+      ...fold.windows.map((window) => ({
+        kind: 'total' as const,
+        id: idOf(window),
+        what: `spent ${window.stored.spent}, held ${window.stored.held}, requests ${window.stored.requests}; the rows make ${window.folded.spent}, ${window.folded.held}, ${window.folded.requests}`,
+      })),
+    ],
+    over: fold.over.map((window) => ({ id: idOf(window) })),
+  };
+}

@@ -2,23 +2,12 @@
 import { storedError, type TvdbError } from '../base/errors.ts';
 import { backoffMs } from '../domain/backoff.ts';
 import { stepOf } from '../domain/job-state.ts';
-import type { RouteReason, ServiceName } from '../domain/service-mode.ts';
-import { latestAttempt, updateAttempt } from '../store/attempts.ts';
-import { wakeSlotWaiter } from '../store/jobs/wake.ts';
+import type { ServiceName } from '../domain/service-mode.ts';
+import { latestAttempt } from '../store/attempts.ts';
 import type { JobRow } from '../store/schema.ts';
-import { decisionOf, requireSameDecision, routeChange } from './route.ts';
-import type { Outcome, PipelineDeps } from './stage.ts';
-
-/** Errors after which `hybrid` uses a mock, and the reason that is stored; the others are the document's or ours. */
-const FALLBACK_REASONS: Partial<Record<TvdbError['code'], RouteReason>> = {
-  E112: 'key_refused',
-  E301: 'rate_limited',
-  E302: 'no_credit',
-  E303: 'service_unavailable',
-  E304: 'breaker_open',
-  E307: 'service_unavailable',
-  E308: 'service_unavailable',
-};
+import { fallbackOf } from './fall-back.ts';
+import { isBudgetStop, overBudget } from './over-budget.ts';
+import type { Outcome, PipelineDeps, StageContext } from './stage.ts';
 
 /** Of these, the ones that no further try can mend: the account is refused, or nothing is let through. */
 const AT_ONCE: readonly TvdbError['code'][] = ['E112', 'E302', 'E304'];
@@ -27,14 +16,17 @@ const AT_ONCE: readonly TvdbError['code'][] = ['E112', 'E302', 'E304'];
 const NO_BUDGET_WAIT_MS = 60_000;
 
 /** The outcome of a stage that threw. Reads only. */
-export async function afterFailure(job: JobRow, error: TvdbError, deps: PipelineDeps): Promise<Outcome> {
+export async function afterFailure(job: JobRow, error: TvdbError, deps: StageContext): Promise<Outcome> {
   const { settings, clock, random, router } = deps;
+  if (isBudgetStop(error)) return overBudget(job, error, deps);
   const service = serviceAt(job);
   // A parse that was started is paid, and to ask for it is free: it is asked for until its time is over.
   const deadline = service === 'llamaparse' ? await deadlineOf(job, deps) : null;
   const awaited = deadline !== null && clock.now() < deadline;
   const triesLeft = awaited || job.retry_count < settings.MAX_RETRIES;
-  if (service !== null && (AT_ONCE.includes(error.code) || !triesLeft)) {
+  // To be told on this machine to wait one's turn is no reason for a mock: nothing was asked, and it passes by itself.
+  const turn = error.code === 'E301' && isLocal(error);
+  if (service !== null && !turn && (AT_ONCE.includes(error.code) || !triesLeft)) {
     const fallback = await fallbackOf(job, service, error, deps);
     if (fallback !== null) return fallback;
   }
@@ -63,7 +55,7 @@ export async function afterFailure(job: JobRow, error: TvdbError, deps: Pipeline
     reason,
     until,
     note,
-    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { reason, note, until, error: error.label } },
+    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { reason, note, until, error_code: error.label } },
     set: { retry_count: job.retry_count + 1, last_error: JSON.stringify(storedError(error)) },
   };
 }
@@ -98,42 +90,4 @@ function serviceAt(job: JobRow): ServiceName | null {
 /** Whether the limiter or the breaker of this machine refused, and no answer of the service. */
 function isLocal({ code, facts }: TvdbError): boolean {
   return (code === 'E301' || code === 'E304') && facts.http_status === undefined;
-}
-
-/**
- * The move to a stand-in, for a job in hybrid mode whose real service cannot be used: the parse is made anew as a mock,
- * the vectors of the whole document are made anew in the mock space. `null` when that is not allowed: another mode, a
- * mock in use already, or a remote parse that exists or may exist (it is paid; the job waits for it).
- */
-export async function fallbackOf(
-  job: JobRow,
-  service: ServiceName,
-  error: TvdbError,
-  { store, clock }: PipelineDeps,
-): Promise<Outcome | null> {
-  const why = FALLBACK_REASONS[error.code];
-  const { overrides } = decisionOf(job);
-  if (why === undefined || (overrides?.[service] ?? job.service_mode) !== 'hybrid') return null;
-  const attempt = await latestAttempt(store.db, job.job_id, 'parse');
-  const unsent = attempt?.outcome === 'intent' ? attempt.attempt_id : undefined;
-  if (service === 'llamaparse') {
-    const mayExist = attempt !== undefined && attempt.outcome !== 'failed' && attempt.outcome !== 'intent';
-    if (job.status !== 'parse_queued' || job.parse_origin !== 'real' || mayExist) return null;
-    // Its other pages are paid and here; mixing them with those of a mock would help nobody.
-    if (attempt?.operation === 'parse_pages') return null;
-  } else if (job.embed_origin !== 'real' || job.status === 'chunks_stored') return null;
-  const { set, before } = routeChange(job, service, { use: 'mock', why, fallback: true });
-  return {
-    kind: 'move',
-    to: service === 'llamaparse' ? 'uploaded' : 'chunks_stored',
-    before,
-    event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why: error.message, error: error.label } },
-    set: { ...set, retry_count: 0, last_error: JSON.stringify(storedError(error)) },
-    check: (trx) => requireSameDecision(trx, job),
-    write: async (trx) => {
-      if (unsent === undefined) return;
-      await updateAttempt(trx, unsent, { outcome: 'failed' });
-      await wakeSlotWaiter(trx, clock.now());
-    },
-  };
 }

@@ -1,6 +1,6 @@
 /** Stops jobs on the user's word: the status, the fence and the buffers change at once, whoever works on the job. */
 import { type ActiveStatus, type EndedStatus, isEnded, stepOf } from '../domain/job-state.ts';
-import { latestAttempt, searchWindow, updateAttempt } from '../store/attempts.ts';
+import { latestAttempt, searchWindow } from '../store/attempts.ts';
 import { clearBuffers } from '../store/chunks.ts';
 import { appendEvent } from '../store/events.ts';
 import { jobById } from '../store/jobs/find.ts';
@@ -8,6 +8,8 @@ import { moveJob } from '../store/jobs/move.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
+import { stopBatch } from './economy-stop.ts';
 import { parseOptionsOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
@@ -40,6 +42,7 @@ export async function cancelJob(
   const { job, outcome, event, attempt } = stopped;
   if (event !== undefined) onEvent(event, job);
   if (attempt !== undefined) await stopParse(attempt, job, deps, abort);
+  await stopBatch(job, deps, abort);
   return { job, outcome };
 }
 
@@ -51,7 +54,8 @@ export interface Stopped extends Cancelled {
 }
 
 /** Cancels a job that is not ended, inside the transaction of the caller: status, fence, buffers, event. */
-export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: string): Promise<Stopped | undefined> {
+export async function stopJob(trx: Trx, deps: PipelineDeps, jobId: string): Promise<Stopped | undefined> {
+  const { clock, ids } = deps;
   const job = await jobById(trx, jobId);
   if (job === undefined) return undefined;
   const was = job.status;
@@ -63,7 +67,8 @@ export async function stopJob(trx: Trx, { clock, ids }: PipelineDeps, jobId: str
   if (was === 'parse_queued') await wakeSlotWaiter(trx, now);
   const attempt = await latestAttempt(trx, jobId, 'parse');
   // A request that never left has ended; what became of one that left is only known to its service.
-  if (attempt?.outcome === 'intent') await updateAttempt(trx, attempt.attempt_id, { outcome: 'failed' });
+  if (attempt?.outcome === 'intent')
+    await endAttempt(trx, attempt.attempt_id, { outcome: 'failed' }, deps, { because: 'not_sent' });
   const event = await appendEvent(trx, {
     code: 'CANCELLED',
     eventId: ids.uuid(),

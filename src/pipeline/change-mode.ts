@@ -6,13 +6,14 @@ import { appendEvent } from '../store/events.ts';
 import { jobById } from '../store/jobs/find.ts';
 import { setDecision } from '../store/jobs/live.ts';
 import { wakeJobs } from '../store/jobs/park.ts';
+import { recordModeChange } from '../store/mode-changes.ts';
 import type { JobRow } from '../store/schema.ts';
 import { decisionOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
 
-/** Reasons to rest that lie in the services a job uses. */
-const OF_THE_MODE: readonly ParkReason[] = ['service_unavailable', 'rate_limit', 'retry', 'unknown_outcome'];
+/** Reasons to rest that lie in the services a job uses, or in what they cost. */
+const OF_THE_MODE: readonly ParkReason[] = ['service_unavailable', 'rate_limit', 'retry', 'unknown_outcome', 'budget'];
 
 /** What became of a job whose mode was to be changed. */
 export type ModeChange =
@@ -40,6 +41,13 @@ export async function changeMode(
     const same = before.mode === mode && JSON.stringify(before.overrides ?? {}) === JSON.stringify(overrides);
     if (same) return { change: { state: 'unchanged' as const, job } };
     await setDecision(trx, jobId, { mode, decision: JSON.stringify(decision), now: clock.now() });
+    await recordModeChange(trx, {
+      changed_at: clock.now(),
+      from_mode: before.mode,
+      to_mode: mode,
+      changed_by: job.user_id,
+      job_id: jobId,
+    });
     // What it rests for may be over with the new mode; a wait for a result, or for the user, is not.
     if (job.park_reason !== null && OF_THE_MODE.includes(job.park_reason)) await wakeJobs(trx, [jobId], clock.now());
     const event = await appendEvent(trx, {

@@ -1,15 +1,18 @@
 /** `parse_queued`: sends the committed intent once, waits for the result, stores it. */
 import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
+import { nextLookMs } from '../domain/backoff.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import { allows } from '../domain/service-mode.ts';
+import type { ReleaseProof } from '../ledger/end.ts';
 import type { ParseResult, ParseService } from '../services/parse/port.ts';
-import { latestAttempt, updateAttempt } from '../store/attempts.ts';
+import { latestAttempt } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { Trx } from '../store/open.ts';
 import { pagesOf, parseById, putParse } from '../store/parses.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import { lookFor } from './look-for-parse.ts';
 import { decisionOf, parseOptionsOf, unusable } from './route.ts';
 import { sendParse } from './send-parse.ts';
@@ -29,7 +32,7 @@ export const collectParse: Stage = async (job, context) => {
   if (real && !router.usable('llamaparse'))
     return unusable('llamaparse', { use: null, why: 'key_missing', fallback: false }, job, clock.now());
   if (attempt.sent === null && !allows(decisionOf(job).overrides?.llamaparse ?? job.service_mode, attempt.origin))
-    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt, clock.now()) };
+    return { ...toStart('the mode was changed before anything was sent'), write: failing(attempt, context, {}) };
   const service = await router.parseService(attempt.origin, parseOptionsOf(job, settings));
   if (attempt.remote_id !== null) return collect(job, attempt, attempt.remote_id, service, context);
   if (attempt.sent === null) return sent(job, await sendParse(job, attempt, service, context), service, context);
@@ -110,8 +113,9 @@ async function stored(
   attempt: AttemptRow,
   service: ParseService,
   result: ParseResult,
-  { clock, store }: StageContext,
+  context: StageContext,
 ): Promise<Outcome> {
+  const { clock, store } = context;
   const parseId = job.parse_id;
   if (parseId === null) throw new Error('a parse attempt without a parse id');
   const earlier = attempt.operation === 'parse_pages' ? await parseById(store.db, parseId) : undefined;
@@ -135,11 +139,9 @@ async function stored(
         pages,
         created_at: clock.now(),
       });
-      await updateAttempt(trx, attempt.attempt_id, {
-        outcome: 'ok',
-        billed_units: result.creditsBilled,
-        latency_ms: Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at)),
-      });
+      const latency = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
+      const ending = { outcome: 'ok', billed_units: result.creditsBilled, latency_ms: latency } as const;
+      await endAttempt(trx, attempt.attempt_id, ending, context);
       if (service.origin === 'real') await wakeSlotWaiter(trx, clock.now());
     },
   };
@@ -154,7 +156,12 @@ function merged(earlier: readonly ParsedPage[], again: readonly ParsedPage[]): P
 /** Rests until the next look: soon after the start, then at growing distances; a webhook wakes it before. */
 function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outcome {
   const age = Math.max(0, clock.now() - (attempt.sent ?? attempt.started_at));
-  const wait = Math.min(settings.POLL_CAP, Math.max(settings.POLL_FIRST, Math.round(age / 2)));
+  const wait = nextLookMs(age, {
+    first: settings.POLL_FIRST,
+    cap: settings.POLL_CAP,
+    parallel: settings.LLAMAPARSE_PARALLEL,
+    requestsPerMinute: settings.LLAMAPARSE_REQUESTS_PER_MINUTE,
+  });
   return { kind: 'park', reason: 'awaiting_result', until: clock.now() + wait, note: 'the parser is at work' };
 }
 
@@ -163,11 +170,14 @@ function awaiting(attempt: AttemptRow, { clock, settings }: StageContext): Outco
  * so the job may still fall back.
  */
 async function lost(why: string, job: JobRow, attempt: AttemptRow, context: StageContext): Promise<Outcome> {
-  const { settings, clock } = context;
+  const { settings, record } = context;
   const tries = job.retry_count + 1;
-  if (tries > settings.MAX_RETRIES)
-    throw await failed(attempt, new TvdbError('E303', { message: `The parse was lost ${tries} times`, why }), context);
-  return { ...toStart(why), set: { retry_count: tries }, write: failing(attempt, clock.now()) };
+  const ending = { because: 'absent' } as const;
+  if (tries <= settings.MAX_RETRIES)
+    return { ...toStart(why), set: { retry_count: tries }, write: failing(attempt, context, ending) };
+  const error = new TvdbError('E303', { message: `The parse was lost ${tries} times`, why });
+  await record(failing(attempt, context, { ...ending, error }));
+  throw error;
 }
 
 /** Back to `uploaded`, where a new attempt is made. */
@@ -176,20 +186,25 @@ function toStart(why: string): Outcome & { kind: 'move' } {
 }
 
 /** The write that ends an attempt without a result, and gives its slot to another job. */
-function failing({ attempt_id: id }: AttemptRow, now: number, error: TvdbError | null = null) {
+function failing(
+  { attempt_id: id }: AttemptRow,
+  context: StageContext,
+  { error, ...money }: { error?: TvdbError; because?: ReleaseProof; charge?: 'possible' },
+) {
   return async (trx: Trx) => {
-    await updateAttempt(trx, id, {
-      outcome: 'failed',
-      ...(error !== null && { error: JSON.stringify(storedError(error)) }),
-    });
-    await wakeSlotWaiter(trx, now);
+    const ending = { outcome: 'failed', ...(error && { error: JSON.stringify(storedError(error)) }) } as const;
+    await endAttempt(trx, id, ending, context, money);
+    await wakeSlotWaiter(trx, context.clock.now());
   };
 }
 
-/** Commits that an attempt failed, and returns the error to throw. */
-async function failed(attempt: AttemptRow, error: unknown, { record, clock }: StageContext): Promise<TvdbError> {
+/**
+ * Commits that a parse failed at its service, and returns the error to throw. Whether a failed parse is billed is not
+ * documented: its hold is kept until the service's own figure is known (`tvdb costs reconcile`).
+ */
+async function failed(attempt: AttemptRow, error: unknown, context: StageContext): Promise<TvdbError> {
   const known = asTvdbError(error);
-  await record(failing(attempt, clock.now(), known));
+  await context.record(failing(attempt, context, { error: known, charge: 'possible' }));
   return known;
 }
 

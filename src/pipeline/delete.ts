@@ -21,6 +21,7 @@ import { overwriteDeleted } from '../store/purge.ts';
 import type { JobEventRow, JobRow } from '../store/schema.ts';
 import { isSameProcess } from '../store/workers.ts';
 import { type Stopped, stopJob, stopParse } from './cancel.ts';
+import { stopBatch } from './economy-stop.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
 
@@ -56,6 +57,7 @@ export async function deleteDocument(
   for (const one of stopped) {
     if (one.event !== undefined) onEvent(one.event, one.job);
     if (one.attempt !== undefined) await stopParse(one.attempt, one.job, deps, abort);
+    await stopBatch(one.job, deps, abort);
   }
   const [newest] = jobs;
   if (event !== undefined && newest !== undefined) onEvent(event, newest);

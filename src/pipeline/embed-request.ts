@@ -4,17 +4,18 @@ import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
 import { checkVector, encodeVector } from '../domain/vector.ts';
 import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
-import { insertIntent, markSent, updateAttempt } from '../store/attempts.ts';
+import { insertIntent, markSent } from '../store/attempts.ts';
 import { rememberVectors } from '../store/embedding-cache.ts';
 import { jobsWithDocument } from '../store/jobs/live.ts';
 import { LostLeaseError } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { BufferedChunk, JobRow } from '../store/schema.ts';
+import { endAttempt, holdEmbed } from './attempt-money.ts';
 import type { PipelineDeps } from './stage.ts';
 
 /** What a job wants: vectors for the first of these chunks, as many as fit. */
 export interface EmbedAsk {
-  job: Pick<JobRow, 'job_id' | 'correlation_id' | 'cost_center'>;
+  job: Pick<JobRow, 'job_id' | 'correlation_id' | 'cost_center' | 'run_id' | 'consent_nano_usd'>;
   service: EmbedService;
   chunks: readonly BufferedChunk[];
   /** Whether the job is still held; asked inside the transaction of the intent. */
@@ -101,6 +102,15 @@ async function intend(attemptId: string, shares: readonly Share[], { deps, runId
       runId,
       shares: others.map((share) => ({ jobId: share.ask.job.job_id, units: tokensOf(share.chunks) })),
     });
+    if (origin === 'real') {
+      const payer = {
+        attemptId,
+        runId: runId ?? first.ask.job.run_id,
+        costCenter: first.ask.job.cost_center,
+        shares: shares.map((share) => ({ job: share.ask.job, units: tokensOf(share.chunks) })),
+      };
+      await holdEmbed(trx, payer, tokensOf(chunks), space.model, deps);
+    }
     await markSent(trx, attemptId, clock.now());
   });
 }
@@ -174,17 +184,19 @@ interface Answer {
 }
 
 /** The end of the attempt and the vectors, durable together before any document has stored its part. */
-async function commit(attemptId: string, answer: Answer, { store, clock }: PipelineDeps): Promise<void> {
+async function commit(attemptId: string, answer: Answer, deps: PipelineDeps): Promise<void> {
+  const { store, clock } = deps;
   const { shares, texts, vectors, result, ms } = answer;
   const service = shares[0]?.ask.service;
   await store.write(async (trx) => {
-    await updateAttempt(trx, attemptId, {
+    const ending = {
       outcome: 'ok',
       latency_ms: ms,
       billed_units: result.tokensBilled,
       http_status: result.httpStatus ?? null,
       upstream_request_id: result.requestId ?? null,
-    });
+    } as const;
+    await endAttempt(trx, attemptId, ending, deps);
     if (service?.origin !== 'real') return;
     // A document that was deleted meanwhile leaves nothing behind.
     const jobs = await jobsWithDocument(
@@ -202,17 +214,19 @@ async function commit(attemptId: string, answer: Answer, { store, clock }: Pipel
   });
 }
 
-async function fail(attemptId: string, error: TvdbError, { store }: PipelineDeps): Promise<void> {
-  const { http_status: status, request_id: requestId, tokens_billed: billed } = error.facts;
-  await store.write((trx) =>
-    updateAttempt(trx, attemptId, {
-      outcome: error.code === 'E307' || error.code === 'E900' ? 'unknown' : 'failed',
-      error: JSON.stringify(storedError(error)),
-      http_status: typeof status === 'number' ? status : null,
-      upstream_request_id: typeof requestId === 'string' ? requestId : null,
-      billed_units: typeof billed === 'number' ? billed : null,
-    }),
-  );
+async function fail(attemptId: string, error: TvdbError, deps: PipelineDeps): Promise<void> {
+  const { http_status: status, request_id: requestId, tokens_billed: billed, sent } = error.facts;
+  const ending = {
+    outcome: error.code === 'E307' || error.code === 'E900' ? 'unknown' : 'failed',
+    error: JSON.stringify(storedError(error)),
+    http_status: typeof status === 'number' ? status : null,
+    upstream_request_id: typeof requestId === 'string' ? requestId : null,
+    billed_units: typeof billed === 'number' ? billed : null,
+  } as const;
+  const because = sent === false ? 'not_sent' : 'not_charged';
+  // Vectors that cannot be used were computed, and are billed as a rule: E308 and E418 give nothing back unasked.
+  const charge = error.code === 'E308' || error.code === 'E418' ? 'possible' : 'none';
+  await deps.store.write((trx) => endAttempt(trx, attemptId, ending, deps, { because, charge }));
 }
 
 /** The stored form of the vectors, by text. Throws E418 unless there is one usable vector for each. */

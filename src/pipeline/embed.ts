@@ -6,6 +6,8 @@ import { cachedVectors, touchVectors } from '../store/embedding-cache.ts';
 import { LostLeaseError, updateHeldJob } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { BufferedChunk, JobRow } from '../store/schema.ts';
+import { awaitBatch } from './economy.ts';
+import { atFullPrice, orderBatch } from './economy-order.ts';
 import type { EmbeddedPart } from './embed-request.ts';
 import { routeOf, unusable } from './route.ts';
 import type { Outcome, Stage, StageContext, StageEvent } from './stage.ts';
@@ -21,6 +23,7 @@ export const startEmbedding: Stage = async (job, context) => {
   if (!('service' in ready)) return ready;
   const part = await nextPart(job, ready.service, context);
   if (part === null) return { kind: 'move', to: 'embedding_in_progress', event: { code: 'EMBED_STARTED' } };
+  if ('kind' in part) return part;
   return {
     kind: 'move',
     to: 'embedding_in_progress',
@@ -41,6 +44,7 @@ export const continueEmbedding: Stage = async (job, context) => {
   for (;;) {
     const part = await nextPart(job, service, context);
     if (part === null) break;
+    if ('kind' in part) return part;
     done += part.count;
     await context.record(part.write, {
       event: part.event,
@@ -59,11 +63,15 @@ export const continueEmbedding: Stage = async (job, context) => {
 /** The service the vectors of this document come from, or what the job has to do before it may be asked. */
 async function prepare(job: JobRow, context: StageContext): Promise<{ service: EmbedService } | Outcome> {
   const { router, clock } = context;
+  const waiting = await awaitBatch(job, context);
+  if (waiting !== null) return waiting;
   const origin = job.embed_origin ?? 'mock';
   const route = await routeOf('openai', job, context);
   if (route.use === null) return unusable('openai', route, job, clock.now());
   // A document is embedded by one service as a whole: when another one is to be used, all of it is planned anew.
-  if (route.use !== origin) {
+  // One whose vectors are all here asks for nothing, so that no outage can make a stand-in of it.
+  const isDone = route.fallback && !(await lacksVectors(job, context));
+  if (route.use !== origin && !isDone) {
     const why = `to be embedded by ${route.use} instead of ${origin} (${route.why})`;
     return { kind: 'move', to: 'chunks_stored', event: { code: 'RETRY_SCHEDULED', severity: 'warn', data: { why } } };
   }
@@ -75,6 +83,11 @@ async function prepare(job: JobRow, context: StageContext): Promise<{ service: E
   return (await afterUnknownEmbedding(job, context)) ?? { service };
 }
 
+async function lacksVectors(job: JobRow, { store }: StageContext): Promise<boolean> {
+  const { job_id: jobId, embedding_space: space } = job;
+  return space === null || (await chunksWithoutVector(store.db, jobId, space, 1)).length > 0;
+}
+
 /** Vectors of some chunks, ready to be written under the lease. */
 interface Part {
   count: number;
@@ -82,17 +95,24 @@ interface Part {
   write: (trx: Trx) => Promise<void>;
 }
 
-/** The next vectors: those that are known already, else what the batcher gets; `null` when none is missing. */
-async function nextPart(job: JobRow, service: EmbedService, context: StageContext): Promise<Part | null> {
+/**
+ * The next vectors: those that are known already, else what the batcher gets; `null` when none is missing. An outcome
+ * where a batch was ordered for all of them.
+ */
+async function nextPart(job: JobRow, service: EmbedService, context: StageContext): Promise<Part | Outcome | null> {
   const { store, settings } = context;
   const slice = Math.max(SLICE, settings.EMBED_BATCH_SIZE);
   const chunks = await chunksWithoutVector(store.db, job.job_id, service.space.name, slice);
   if (chunks.length === 0) return null;
   const known = await cachedPart(job, chunks, service, context);
   if (known !== null) return known;
-  const part = await context.idle(
-    context.batcher.embed({ job, service, chunks, held: (trx) => isHeld(trx, job, context) }),
-  );
+  const ordered = await orderBatch(job, service, context);
+  if (ordered !== null) return ordered;
+  const part = await context
+    .idle(context.batcher.embed({ job, service, chunks, held: (trx) => isHeld(trx, job, context) }))
+    .catch((error: unknown) => {
+      throw job.economy === 1 ? atFullPrice(error) : error;
+    });
   return sentPart(job, part, service);
 }
 

@@ -3,6 +3,7 @@ import { asTvdbError } from '../base/errors.ts';
 import type { ParseService } from '../services/parse/port.ts';
 import { searchWindow, updateAttempt } from '../store/attempts.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
 
 /** What a look found: the remote job, proof that there is none, or nothing yet (the job rests until the next look). */
@@ -24,7 +25,10 @@ export async function lookFor(
 ): Promise<Looked> {
   const { clock, settings, abort } = context;
   const sentAt = attempt.sent ?? attempt.started_at;
-  const window = searchWindow(attempt, clock.now());
+  // Where absence would be proven, our clock is not believed: a re-sent parse is paid twice.
+  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
+  const isLast = clock.now() >= deadline;
+  const window = searchWindow(attempt, clock.now(), isLast ? 'wide' : 'near');
   let found: string[];
   try {
     found = await service.findByAttempt(attempt.attempt_id, window, abort);
@@ -43,8 +47,7 @@ export async function lookFor(
   }
   // What ran in a process that is gone needs no grace.
   if (service.runsHere || service.origin === 'mock') return { absent: 'the attempt never reached the parser' };
-  const deadline = sentAt + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
-  if (clock.now() < deadline) return again('the service does not list it', attempt, context, { deadline });
+  if (!isLast) return again('the service does not list it', attempt, context, { deadline });
   await context.record(async () => {}, {
     event: {
       code: 'PARSE_ABSENT',
@@ -59,9 +62,10 @@ export async function lookFor(
 function again(
   why: string,
   attempt: AttemptRow,
-  { clock, settings }: StageContext,
+  context: StageContext,
   { leastMs = 0, deadline = Number.POSITIVE_INFINITY }: { leastMs?: number; deadline?: number },
 ): Outcome {
+  const { clock, settings } = context;
   const now = clock.now();
   const age = Math.max(0, now - (attempt.sent ?? attempt.started_at));
   // An outage does not end sooner for being old: looks are never further apart than the window is wide.
@@ -72,7 +76,7 @@ function again(
     reason: 'unknown_outcome',
     until,
     note: `it is not known whether the parse request arrived: ${why}; nothing is sent again until that is known`,
-    write: (trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }),
+    write: (trx) => endAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }, context),
   };
 }
 

@@ -1,12 +1,15 @@
 /** `chunks_stored`: decides the one embedding space of this document and counts what will be sent. */
 import { TvdbError } from '../base/errors.ts';
 import { bufferedChunks, keepOnlySpace } from '../store/chunks.ts';
+import { awaitBatch } from './economy.ts';
 import { requireSameDecision, routeChange, routeOf, unusable } from './route.ts';
 import type { Stage } from './stage.ts';
 import { withProgress } from './stage.ts';
 
 export const planEmbedding: Stage = async (job, context) => {
   const { store, router, settings, clock } = context;
+  const waiting = await awaitBatch(job, context);
+  if (waiting !== null) return waiting;
   const route = await routeOf('openai', job, context);
   if (route.use === null) return unusable('openai', route, job, clock.now());
   const { space, origin } = await router.embedService(route.use);

@@ -47,7 +47,7 @@ export interface Retried {
 }
 
 /** Reasons to wait that the user may overrule. The others end by themselves, and asking early would only cost a request. */
-const WAKEABLE: readonly ParkReason[] = ['held_by_user', 'retry', 'service_unavailable', 'rate_limit'];
+const WAKEABLE: readonly ParkReason[] = ['held_by_user', 'retry', 'service_unavailable', 'rate_limit', 'budget'];
 
 /**
  * Takes up one job and puts it in the scope of `runId`. A failed job keeps its `last_error` until it succeeds. Refused

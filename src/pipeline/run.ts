@@ -1,9 +1,13 @@
 /** One invocation that drives jobs: its row in the store, and the loop with everything that may end it early. */
 import { setMaxListeners } from 'node:events';
-import { asTvdbError } from '../base/errors.ts';
+import { asTvdbError, type TvdbError } from '../base/errors.ts';
 import type { ServiceMode } from '../domain/service-mode.ts';
+import { ensureBudgets } from '../ledger/budget-settings.ts';
+import { pruneOld } from '../store/retention.ts';
 import { endRun, startRun } from '../store/runs.ts';
 import { isSameProcess } from '../store/workers.ts';
+import { correctCharges } from './correct-charges.ts';
+import { settleBatchesLeft } from './economy-stop.ts';
 import type { PipelineDeps } from './stage.ts';
 import { type WorkOptions, type WorkSummary, work } from './worker.ts';
 
@@ -12,11 +16,15 @@ const SETTLE_MS = 10_000;
 
 /** Records a run around `body`: when it began, when it ended, with which exit code; also when it throws. */
 export async function withRun<T extends { exitCode: number }>(
-  { store, storage, clock }: PipelineDeps,
+  { store, storage, clock, budgets, settings }: PipelineDeps,
   run: { runId: string; command: string; mode: ServiceMode | null },
   body: () => Promise<T>,
 ): Promise<T> {
-  await store.write((trx) => startRun(trx, { ...run, now: clock.now() }));
+  await store.write(async (trx) => {
+    await ensureBudgets(trx, budgets, clock.now());
+    await startRun(trx, { ...run, now: clock.now() });
+  });
+  await pruneOld(store, { now: clock.now(), days: settings.RETENTION_DAYS });
   // Copies of documents that a killed upload had not placed yet.
   await storage.sweepIncoming(isSameProcess);
   const end = (exitCode: number) => store.write((trx) => endRun(trx, { runId: run.runId, now: clock.now(), exitCode }));
@@ -31,6 +39,15 @@ export async function withRun<T extends { exitCode: number }>(
   }
 }
 
+/** A worker that goes on for days asks this often what was billed in the end. */
+const ASK_AGAIN_MS = 180_000;
+/** Questions about charges at a time; each is one small request. */
+const ASK_MOST = 20;
+/** An older sum that a service never told the figure of is left to `tvdb costs reconcile`. */
+const ASK_FOR_MS = 7 * 86_400_000;
+/** A command that is done does not wait longer than this for the last figures. */
+const ASK_AT_END_MS = 5_000;
+
 export interface DriveOptions extends WorkOptions {
   /** Stops after this long. */
   timeoutMs?: number | undefined;
@@ -41,8 +58,10 @@ export interface DriveOptions extends WorkOptions {
 }
 
 export interface DriveSummary extends WorkSummary {
-  /** What ended it: the queue, the number of jobs asked for, time, a failure, or the user. */
-  endedBy: 'drained' | 'limit' | 'idle' | 'timeout' | 'failure' | 'stopped';
+  /** What ended it: the queue, the number of jobs asked for, time, a failure, the cap of the run, or the user. */
+  endedBy: 'drained' | 'limit' | 'idle' | 'timeout' | 'failure' | 'cap' | 'stopped';
+  /** The refusal that ended it, for `cap`. */
+  cap?: TvdbError;
 }
 
 /**
@@ -62,6 +81,7 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
   // Every job in flight listens; Node would warn of a leak at the eleventh.
   setMaxListeners(0, signals.stopping, signals.abort);
   let endedBy: DriveSummary['endedBy'] | undefined;
+  let cap: TvdbError | undefined;
   const stop = (why: DriveSummary['endedBy']) => {
     endedBy ??= why;
     early.abort();
@@ -75,6 +95,22 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
     };
     timeUp().catch(() => {});
   }
+  const left = settleLeft(deps, [signals.stopping, signals.abort]);
+  const ask = (signal: AbortSignal) =>
+    correctCharges(deps, { limit: ASK_MOST, since: clock.now() - ASK_FOR_MS, signal });
+  let asking: Promise<void> | undefined;
+  if (options.until === 'forever') {
+    const now = AbortSignal.any([over.signal, signals.stopping]);
+    const keepAsking = async () => {
+      for (;;) {
+        await clock.sleep(ASK_AGAIN_MS, now);
+        await ask(now);
+      }
+    };
+    asking = keepAsking().catch((error: unknown) => {
+      if (!now.aborted) deps.log('warn', 'charges cannot be corrected', { error: asTvdbError(error).message });
+    });
+  }
   let idleSince: number | null = null;
   try {
     const summary = await work(deps, {
@@ -84,6 +120,10 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
         if (failFast && event.code === 'FAILED') stop('failure');
         onEvent(event, job);
       },
+      onCap: (error) => {
+        cap ??= error;
+        stop('cap');
+      },
       onIdle: (left) => {
         idleSince ??= clock.monotonic();
         if (idleMs !== undefined && clock.monotonic() - idleSince >= idleMs) stop('idle');
@@ -91,10 +131,40 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
       },
       signals,
     });
+    if (!signals.stopping.aborted && !signals.abort.aborted) {
+      const late = new AbortController();
+      clock.sleep(ASK_AT_END_MS, over.signal).then(
+        () => late.abort(),
+        () => {},
+      );
+      await ask(AbortSignal.any([late.signal, signals.stopping, signals.abort]));
+    }
     const byUser = options.signals.stopping.aborted || options.signals.abort.aborted;
     const limited = options.limit !== undefined && summary.claims >= options.limit;
-    return { ...summary, endedBy: endedBy ?? (byUser ? 'stopped' : limited ? 'limit' : 'drained') };
+    const why = cap !== undefined && { cap };
+    return { ...summary, ...why, endedBy: endedBy ?? (byUser ? 'stopped' : limited ? 'limit' : 'drained') };
   } finally {
     over.abort();
+    await left.end();
+    await asking;
   }
+}
+
+/** Looks at batches of ended jobs beside the work, and not much longer than it. */
+function settleLeft(deps: PipelineDeps, ends: readonly AbortSignal[]): { end(): Promise<void> } {
+  const late = new AbortController();
+  const done = settleBatchesLeft(deps, AbortSignal.any([...ends, late.signal])).catch((error: unknown) =>
+    deps.log('warn', 'batches left behind were not looked at', { error: String(error) }),
+  );
+  return {
+    async end() {
+      const settled = new AbortController();
+      deps.clock.sleep(SETTLE_MS, settled.signal).then(
+        () => late.abort(),
+        () => {},
+      );
+      await done;
+      settled.abort();
+    },
+  };
 }

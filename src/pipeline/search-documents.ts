@@ -1,36 +1,35 @@
 /** Search from words to hits: cleans and embeds the query with the service of the wanted space, then compares. */
-import type { Clock } from '../base/clock.ts';
-import { TvdbError } from '../base/errors.ts';
-import type { Ids } from '../base/ids.ts';
+import { asTvdbError, TvdbError } from '../base/errors.ts';
 import { cleanText } from '../domain/clean-text.ts';
 import type { Route, ServiceMode } from '../domain/service-mode.ts';
-import { checkVector } from '../domain/vector.ts';
 import { type SearchHit, searchSpace } from '../search/query.ts';
 import { listSpaces, type SpaceSize } from '../search/vector-index.ts';
 import type { EmbedService } from '../services/embed/port.ts';
-import type { Router } from '../services/router.ts';
-import type { Store } from '../store/open.ts';
+import type { Overrides, Router, RouterDecision } from '../services/router.ts';
+import { type ChunkOrigin, chunkOrigins } from '../store/chunk-origins.ts';
+import { embedQuery, type QueryDeps } from './embed-query.ts';
+import { FALLBACK_REASONS } from './fall-back.ts';
 
 /** Longest query; embedding models take 8,191 tokens, and no token is shorter than one character. */
 const LONGEST_QUERY = 8_000;
 
-export interface SearchDeps {
-  store: Store;
-  router: Router;
-  clock: Clock;
-  ids: Ids;
-}
+export type SearchDeps = QueryDeps & { router: Router };
 
 export interface SearchRequest {
   query: string;
   k: number;
   /** What new jobs would use: names the space to search when none is given. */
   mode: ServiceMode;
+  /** What is wanted of single services, over the mode. */
+  overrides?: Overrides;
   space?: string | undefined;
   /** Only chunks of these documents; absent means all. */
   documentIds?: readonly string[] | undefined;
   minScore?: number | undefined;
 }
+
+/** A hit with who made it. */
+export type LabelledHit = SearchHit & ChunkOrigin;
 
 export interface FoundChunks {
   /** As it was embedded. */
@@ -39,7 +38,7 @@ export interface FoundChunks {
   /** Who embedded the query, and why. */
   route: Route;
   /** Best first by words and vectors together, none below the least score. */
-  hits: SearchHit[];
+  hits: LabelledHit[];
   rankedBy: 'hybrid' | 'vector';
   searched: number;
   excluded: { space: string; chunks: number }[];
@@ -48,7 +47,11 @@ export interface FoundChunks {
   bestScore: number | null;
   /** Tokens of the query, as billed. */
   tokens: number;
-  /** A mock embeds for nothing; `null` where the price is not known. */
+  /** The query was embedded before: no request was made. */
+  cached: boolean;
+  /** The error of the real service for which a mock stands in, where one was met just now. */
+  failure: TvdbError | null;
+  /** A mock and the cache cost nothing; `null` where it is not known. */
   costNanoUsd: number | null;
   ms: number;
 }
@@ -62,7 +65,7 @@ export async function searchDocuments(
   request: SearchRequest,
   signal: AbortSignal,
 ): Promise<FoundChunks> {
-  const { store, clock, ids } = deps;
+  const { store, clock } = deps;
   const started = clock.monotonic();
   const query = cleanText(request.query).trim();
   if (query === '') throw new TvdbError('E505', { message: 'The query is empty' });
@@ -72,23 +75,8 @@ export async function searchDocuments(
       fix: 'Search for a sentence or two.',
     });
   }
-  const { service, route } = await serviceFor(deps, request);
-  const { name, dimensions } = service.space;
-  const id = ids.uuid();
-  // A query belongs to no job; the id serves as the reference sent along with it.
-  const { vectors, tokensBilled } = await service.embed(
-    [query],
-    { attemptId: id, jobId: id, correlationId: id },
-    signal,
-  );
-  const [vector] = vectors;
-  const problem = vector === undefined ? 'it is missing' : checkVector(vector, dimensions);
-  if (vector === undefined || problem !== null) {
-    throw new TvdbError('E418', {
-      message: `The embedding of the query cannot be used: ${problem}`,
-      fix: 'Try other words.',
-    });
-  }
+  const embedded = await embedWithFallback(deps, request, query, signal);
+  const { vector, route, space: name, tokens, cached, costNanoUsd, failure } = embedded;
   await store.loadVectorExtension();
   const { documentIds, k, minScore } = request;
   const answer = await searchSpace(store.db, {
@@ -99,27 +87,54 @@ export async function searchDocuments(
     ...(documentIds !== undefined && { documentIds }),
     ...(minScore !== undefined && { minScore }),
   });
+  const chunkIds = answer.hits.map(({ chunkId }) => chunkId);
+  const origins = await chunkOrigins(store.db, name, chunkIds);
   return {
     ...answer,
+    hits: answer.hits.map((hit) => ({ parseOrigin: null, fallback: false, ...origins.get(hit.chunkId), ...hit })),
     query,
     space: name,
     route,
-    tokens: tokensBilled,
-    costNanoUsd: service.origin === 'mock' ? 0 : null,
+    tokens,
+    cached,
+    failure,
+    costNanoUsd,
     ms: Math.round(clock.monotonic() - started),
   };
+}
+
+/** The vector of the query; in hybrid a mock stands in for a service that fails, as it does for documents. */
+async function embedWithFallback(deps: SearchDeps, request: SearchRequest, query: string, signal: AbortSignal) {
+  const { service, route } = await serviceFor(deps, request);
+  try {
+    const embedded = await embedQuery(deps, service, query, signal);
+    return { ...embedded, route, space: service.space.name, failure: null };
+  } catch (thrown) {
+    const error = asTvdbError(thrown);
+    const why = FALLBACK_REASONS[error.code];
+    const hybrid = (request.overrides?.openai ?? request.mode) === 'hybrid';
+    if (signal.aborted || why === undefined || !hybrid || request.space !== undefined || route.use !== 'real')
+      throw thrown;
+    const mock = await deps.router.embedService('mock');
+    const embedded = await embedQuery(deps, mock, query, signal);
+    const fallen: Route = { use: 'mock', why, fallback: true };
+    return { ...embedded, route: fallen, space: mock.space.name, failure: error };
+  }
 }
 
 /** The service that speaks the wanted space; naming a space is no fallback, whoever speaks it. */
 async function serviceFor(
   deps: SearchDeps,
-  { mode, space }: SearchRequest,
+  { mode, overrides, space }: SearchRequest,
 ): Promise<{ service: EmbedService; route: Route }> {
   const { router, store } = deps;
   if (space === undefined) {
-    const decision = router.decide(mode);
-    const route = decision.services.openai;
-    if (route.use === null) router.refuseUnusable(decision);
+    // Which space documents of this mode are in does not change with the state of the parser; who can embed now does.
+    const decision = router.decide(mode, overrides);
+    const wanted = decision.services.openai;
+    const route = wanted.use === 'real' ? await router.route('openai', { mode, overrides }) : wanted;
+    // Only the embedding is used: a missing key of the parser is in nobody's way.
+    if (route.use === null) router.refuseUnusable(withoutParse(decision));
     return { service: await router.embedService(route.use ?? 'mock'), route };
   }
   const named = (service: EmbedService) => ({
@@ -130,11 +145,7 @@ async function serviceFor(
   if (mock.space.name === space) return named(mock);
   const known = await listSpaces(store.db);
   if (!known.some(({ name }) => name === space)) throw unknownSpace(space, known, mock.space.name);
-  const decision = router.decide('real');
-  router.refuseUnusable({
-    ...decision,
-    services: { ...decision.services, llamaparse: { use: 'mock', why: 'override', fallback: false } },
-  });
+  router.refuseUnusable(withoutParse(router.decide('real')));
   const real = await router.embedService('real');
   if (real.space.name === space) return named(real);
   throw new TvdbError('E504', {
@@ -142,6 +153,11 @@ async function serviceFor(
     why: `its chunks are in the store; searchable are ${mock.space.name} and ${real.space.name}`,
     facts: { value: space, spaces: known.map(({ name }) => name) },
   });
+}
+
+function withoutParse(decision: RouterDecision): RouterDecision {
+  const llamaparse = { use: 'mock', why: 'override', fallback: false } as const;
+  return { ...decision, services: { ...decision.services, llamaparse } };
 }
 
 function unknownSpace(space: string, known: readonly SpaceSize[], mock: string): TvdbError {

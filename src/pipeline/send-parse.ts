@@ -5,6 +5,7 @@ import type { ParseReceipt, ParseRequest, ParseService } from '../services/parse
 import { markSent, updateAttempt } from '../store/attempts.ts';
 import { wakeSlotWaiter } from '../store/jobs/wake.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
+import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
 import { type ParseAttemptOptions, storedDocument } from './submit-parse.ts';
 
@@ -59,11 +60,12 @@ export async function sendParse(
         until: clock.now() + FIRST_LOOK_MS,
         note: `${error.message}; it is looked for before anything is sent again`,
         event: { code: 'PARSE_UNKNOWN', severity: 'warn', attemptId: attempt.attempt_id, data: { why: error.message } },
-        write: (trx) => updateAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'unknown' }),
+        write: (trx) => endAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'unknown' }, context),
       };
     }
+    const because = error.facts.sent === false ? 'not_sent' : 'not_charged';
     await context.record(async (trx) => {
-      await updateAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'failed' });
+      await endAttempt(trx, attempt.attempt_id, { ...facts, outcome: 'failed' }, context, { because });
       await wakeSlotWaiter(trx, clock.now());
     });
     throw error;

@@ -5,6 +5,8 @@ import type { Ids, Random } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { Settings } from '../config/variables.ts';
 import type { JobStatus, ParkReason } from '../domain/job-state.ts';
+import type { PriceBook } from '../domain/price-book.ts';
+import type { BudgetSetting } from '../ledger/budget-settings.ts';
 import type { Router } from '../services/router.ts';
 import type { Storage } from '../storage/local.ts';
 import type { EventCode } from '../store/events.ts';
@@ -23,6 +25,10 @@ export interface PipelineDeps {
   ids: Ids;
   random: Random;
   log: Log;
+  /** What paid work costs. */
+  prices: PriceBook;
+  /** The limits that variables set; brought into the store when a run begins. */
+  budgets: readonly BudgetSetting[];
 }
 
 /** The event a stage reports; ids, statuses and duration are added by the step. */
@@ -85,6 +91,8 @@ export interface Hands {
   stopping: AbortSignal;
   /** The run this work is done in: what it spends is counted for it. */
   runId: string | null;
+  /** Told when the cap of this run is reached: nothing more is taken up. */
+  capReached(error: TvdbError): void;
   /** Gathers chunks of several documents into one request. */
   batcher: EmbedBatcher;
   /** Waits for `promise` without counting as work: another job may be taken up meanwhile. */

@@ -10,6 +10,7 @@ import type { Trx } from '../store/open.ts';
 import type { JobEventRow, JobRow } from '../store/schema.ts';
 import { isStoreFailure } from '../store/store-error.ts';
 import { afterFailure } from './after-failure.ts';
+import { isBudgetStop, overBudget } from './over-budget.ts';
 import {
   type Hands,
   InsteadError,
@@ -64,11 +65,14 @@ export async function runStep(
   let outcome: Outcome | undefined;
   try {
     outcome = await attempt(job, status, context);
-    return await finish(outcome).catch((error: unknown) => {
+    return await finish(outcome).catch(async (error: unknown) => {
       // An outcome that cannot be written (a constraint, a bug) fails its job; it must not end the worker.
       if (error instanceof LostLeaseError || isStoreFailure(error)) throw error;
       if (error instanceof InsteadError) return finish(error.outcome);
-      return finish({ kind: 'fail', error: asTvdbError(error) });
+      const known = asTvdbError(error);
+      // The money for an attempt is refused in the transaction of its intent; nothing of it was written.
+      if (isBudgetStop(known)) return finish(await overBudget(job, known, context));
+      return finish({ kind: 'fail', error: known });
     });
   } catch (error) {
     if (!(error instanceof LostLeaseError)) throw error;
@@ -105,7 +109,9 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
       stage: stepOf(status),
       durationMs: took,
     });
-  return store.write(async (trx) => {
+  // That the result is not there yet need not outlive a power cut: the lease it ends does not either.
+  const isWait = outcome.kind === 'park' && outcome.reason === 'awaiting_result';
+  return (isWait ? store.writeRelaxed : store.write)(async (trx) => {
     const events: JobEventRow[] = [];
     if (outcome.kind === 'yield') {
       await releaseJob(trx, held);

@@ -10,6 +10,7 @@ import { documentById } from '../store/documents.ts';
 import { cachedParse } from '../store/parse-cache.ts';
 import { putParse } from '../store/parses.ts';
 import type { AttemptRow, DocumentRow, JobRow } from '../store/schema.ts';
+import { holdParse } from './attempt-money.ts';
 import { decisionOf, parseOptionsOf, requireSameDecision, routeChange, routeOf, unusable } from './route.ts';
 import { InsteadError, type Outcome, type Stage, type StageContext, type StageEvent, withProgress } from './stage.ts';
 import { pagesToRetry, parseIdentity } from './validate-parse.ts';
@@ -24,7 +25,7 @@ export interface ParseAttemptOptions {
 }
 
 /** When a job looks again for a free slot at the parse service; the end of another job's parse wakes it sooner. */
-const SLOT_LOOK_MS = 10_000;
+const SLOT_LOOK_MS = 30_000;
 
 /** The document of a job. Throws E417 when it was deleted or its stored bytes are gone. */
 export async function storedDocument(job: JobRow, { store, storage }: StageContext): Promise<DocumentRow> {
@@ -170,6 +171,10 @@ async function intend(plan: Plan, pages: readonly number[] | null, context: Stag
         runId,
         options: JSON.stringify(options),
       });
+      if (real) {
+        const payer = { attemptId, runId: runId ?? job.run_id, costCenter: job.cost_center, shares: [{ job, units }] };
+        await holdParse(trx, payer, units, parseOptionsOf(job, settings).tier, context);
+      }
     },
   };
 }

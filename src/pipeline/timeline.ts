@@ -44,8 +44,21 @@ const ENDINGS: Partial<Record<EventCode, SpanStatus>> = {
   LEASE_RECLAIMED: 'lost',
   CANCELLED: 'skip',
 };
+/** Reasons to rest within a try: the request is out, and the next look belongs to it. */
+const LOOKING: readonly unknown[] = ['awaiting_result', 'unknown_outcome'];
+
 const NOTES: readonly string[] = [
   'FALLBACK',
+  'MODE_CHANGED',
+  'PARSE_CACHE_HIT',
+  'PARSE_ADOPTED',
+  'PARSE_UNKNOWN',
+  'PARSE_ABSENT',
+  'PARSE_OVERRUN',
+  'PARSE_INCOMPLETE',
+  'EMBED_CACHE_HIT',
+  'EMBED_UNKNOWN',
+  'WEBHOOK_RECEIVED',
   'LEASE_RECLAIMED',
   'RESUMED',
   'CANCELLED',
@@ -61,6 +74,8 @@ interface OpenSpan {
   timed: boolean;
   end: number;
   status: SpanStatus | null;
+  /** It rests until the next look at a request that is out. */
+  looking: boolean;
   events: JobEventRow[];
 }
 
@@ -88,13 +103,13 @@ export function timeline(
 /** Adds an event to the try it belongs to, or begins the next one with it. */
 function place(event: JobEventRow, spans: OpenSpan[]): void {
   const current = spans.at(-1);
-  const ending = ENDINGS[event.code as EventCode];
+  const { ending, looking } = endingOf(event);
   // An event without a stage (a takeover) is about the step the job stood at; one that ends nothing tells of no step at all.
   const stage =
     (event.stage as Step | null) ??
     (ending === undefined || event.from_status === null ? null : stepOf(event.from_status));
   if (stage === null) return;
-  const continues = current !== undefined && current.stage === stage && current.status === null;
+  const continues = current !== undefined && current.stage === stage && (current.status === null || current.looking);
   // Taken back or cancelled between two tries: a note, not a try of its own.
   if (!continues && event.duration_ms === null && (event.code === 'LEASE_RECLAIMED' || event.code === 'CANCELLED'))
     return;
@@ -108,13 +123,26 @@ function place(event: JobEventRow, spans: OpenSpan[]): void {
         timed: event.duration_ms !== null,
         end: event.at,
         status: null,
+        looking: false,
         events: [],
       };
   if (!continues) spans.push(span);
+  if (span.looking) span.status = null;
+  span.looking = looking;
   span.events.push(event);
   span.timed ||= span.events.length > 1;
   span.end = event.at;
   if (ending !== undefined) span.status = ending;
+}
+
+/** How an event ends a try, if it does. */
+function endingOf({ code, data }: JobEventRow): { ending: SpanStatus | undefined; looking: boolean } {
+  const facts = JSON.parse(data) as { reason?: unknown; until?: unknown };
+  if (code === 'PARSE_UNKNOWN') return { ending: 'wait', looking: true };
+  // What may have arrived is sent once more: another try. Without an end it only says what became of an older request.
+  if (code === 'EMBED_UNKNOWN') return { ending: facts.until === undefined ? undefined : 'retry', looking: false };
+  const ending = ENDINGS[code as EventCode];
+  return { ending, looking: ending === 'wait' && LOOKING.includes(facts.reason) };
 }
 
 function finishLast(last: OpenSpan, job: JobRow, now: number): void {
@@ -134,7 +162,9 @@ function numbered(spans: readonly OpenSpan[], attempts: readonly AttemptRow[], o
   const tries = new Map<Step, number>();
   const left = [...attempts].sort((a, b) => a.started_at - b.started_at);
   return spans.map((span, index) => {
-    const attempt = (tries.get(span.stage) ?? 0) + 1;
+    const before = spans.slice(0, index).findLast((earlier) => earlier.stage === span.stage);
+    // A wait for one's turn, for money or for a service is no failed try.
+    const attempt = (tries.get(span.stage) ?? 0) + (before?.status === 'wait' ? 0 : 1);
     tries.set(span.stage, attempt);
     const nextOfStage =
       spans.slice(index + 1).find((later) => later.stage === span.stage)?.start ?? Number.POSITIVE_INFINITY;

@@ -1,9 +1,10 @@
 /** An embedding request that may have arrived cannot be looked for: it is sent once more after a wait, then people decide. */
 import { TvdbError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
-import { embeddingsInDoubt, updateAttempt } from '../store/attempts.ts';
+import { embeddingsInDoubt } from '../store/attempts.ts';
 import type { JobRow } from '../store/schema.ts';
-import { fallbackOf } from './after-failure.ts';
+import { endAttempt } from './attempt-money.ts';
+import { fallbackOf } from './fall-back.ts';
 import type { Outcome, StageContext } from './stage.ts';
 
 /**
@@ -20,7 +21,7 @@ export async function afterUnknownEmbedding(job: JobRow, context: StageContext):
   const dead = doubts.filter(({ outcome }) => outcome === 'sent');
   for (const { attempt_id: attemptId, units } of dead) {
     const data = { tokens: units, why: 'its process ended' };
-    await context.record((trx) => updateAttempt(trx, attemptId, { outcome: 'unknown' }), {
+    await context.record((trx) => endAttempt(trx, attemptId, { outcome: 'unknown' }, context), {
       event: { code: 'EMBED_UNKNOWN', severity: 'warn', attemptId, data },
     });
   }

@@ -47,6 +47,7 @@ export async function upgradeFallback(
     force: true,
     keepOld: from.keep_old === 1,
     parse,
+    economy: from.economy === 1,
   });
   const { job, attached, events } = await store.write(async (trx) => {
     const made = await insertJob(trx, { ...fresh, upgrades_job: from.job_id, chunks_version: from.chunks_version });

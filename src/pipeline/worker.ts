@@ -3,6 +3,7 @@
  * any number of processes on one store. It prints nothing; it tells its listener what happened.
  */
 import { setMaxListeners } from 'node:events';
+import type { TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { createNudge } from '../base/nudge.ts';
 import { isEnded } from '../domain/job-state.ts';
@@ -31,6 +32,8 @@ export interface WorkOptions {
   onIdle?: (left: Outlook) => void;
   /** The run the work is done in; what is spent is counted for it. */
   runId?: string | null;
+  /** Told when the cap of the run is reached; the caller stops the work. */
+  onCap?: (error: TvdbError) => void;
   /** Told when something arrived that jobs rest for (a webhook): resolves, and the queue is looked at at once. */
   news?: { next(): Promise<void> };
   signals: WorkSignals;
@@ -81,6 +84,7 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
   const hands: Omit<Hands, 'abort'> = {
     stopping: signals.stopping,
     runId,
+    capReached: (error) => options.onCap?.(error),
     batcher,
     async idle(promise) {
       idle += 1;
@@ -143,7 +147,8 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
 
 async function claim(deps: PipelineDeps, owner: string, { scope, onEvent }: WorkOptions): Promise<JobRow | null> {
   const { store, clock, ids, settings } = deps;
-  const claimed = await store.write(async (trx) => {
+  // After a power cut nobody holds anything: a claim need not outlive one.
+  const claimed = await store.writeRelaxed(async (trx) => {
     const job = await claimJob(trx, {
       owner,
       now: clock.now(),

@@ -13,7 +13,7 @@ const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Answers for the id of a job or of an announced upload. 404 for others, 410 for an announcement whose time is over. */
 export async function sendJob(
-  { response }: Exchange,
+  exchange: Exchange,
   id: string,
   { tickets, pipeline }: { tickets: Tickets; pipeline: Pick<UploadDeps, 'store' | 'clock' | 'userId'> },
 ): Promise<void> {
@@ -23,13 +23,13 @@ export async function sendJob(
   if (ticket !== undefined && ticket.job === undefined) {
     if (ticket.state === 'waiting' && !tickets.isOpen(ticket))
       throw refusal(410, 'No bytes came in time for this upload', { fix: 'Announce it again with POST /upload.' });
-    return replyJson(response, 200, ticketJson(ticket));
+    return replyJson(exchange, 200, ticketJson(ticket));
   }
   const outcome = ID.test(asked) ? await outcomeOfJob(store.db, ticket?.job ?? asked, clock.now()) : undefined;
   // A job of another user is none.
   if (outcome === undefined || outcome.job.user_id !== userId)
     throw new TvdbError('E006', { message: 'There is no job with this id' });
-  return replyJson(response, 200, jobJson(outcome));
+  return replyJson(exchange, 200, jobJson(outcome));
 }
 
 function ticketJson({ jobId, documentId, filename, expiresAt, state, error }: Ticket): object {

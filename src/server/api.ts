@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { asTvdbError, TvdbError } from '../base/errors.ts';
+import type { Scrub } from '../base/scrub.ts';
 import { countQueue } from '../store/queue.ts';
 import { deadWorkers } from '../store/workers.ts';
 import { HttpRefusal, refusal, replyError } from './api-errors.ts';
@@ -22,6 +23,8 @@ export interface ApiOptions extends Omit<ApiUploadOptions, 'tickets' | 'uploadLi
   /** 0 takes a free one. */
   port: number;
   limits?: Partial<HttpLimits>;
+  /** Takes keys out of the answers. */
+  scrub?: Scrub;
 }
 
 export interface Api {
@@ -57,7 +60,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       });
     }
     const [method, answer] = routeOf(path);
-    if (request.method !== method) throw refusal(405, `${path} takes ${method} only`, { headers: { allow: method } });
+    if (request.method !== method) throw refusal(405, `This path takes ${method} only`, { headers: { allow: method } });
     return answer(exchange);
   };
 
@@ -73,11 +76,12 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     port: options.port,
     clock,
     limits: { ...LOOPBACK_LIMITS, ...limits },
+    scrub: options.scrub,
     hosts: loopbackHosts,
     handle: (exchange) => serve(exchange).catch((thrown: unknown) => answerFailure(exchange, thrown, pipeline)),
-    refuseHost: ({ response }) => {
+    refuseHost: (exchange) => {
       rejections.note('host');
-      replyError(response, refusal(403, 'This API answers to 127.0.0.1 and localhost with its own port only'));
+      replyError(exchange, refusal(403, 'This API answers to 127.0.0.1 and localhost with its own port only'));
     },
     onBug: (error) => log('error', 'API_FAILED', { why: String(error) }),
   });
@@ -101,24 +105,25 @@ function bearerCheck(token: string): (header: string | undefined) => boolean {
 
 /** Turns whatever was thrown into an answer. What nobody foresaw gets an id under which the log has the rest. */
 function answerFailure(
-  { request, response }: Exchange,
+  exchange: Exchange,
   thrown: unknown,
   { log, ids }: Pick<ApiUploadOptions['pipeline'], 'log' | 'ids'>,
 ): void {
+  const { request } = exchange;
   // The peer left in the middle of its request: there is nobody to answer.
   if (request.destroyed && !request.complete) return;
   if (thrown instanceof HttpRefusal || (thrown instanceof TvdbError && thrown.code !== 'E900')) {
-    replyError(response, thrown);
+    replyError(exchange, thrown);
     return;
   }
   const correlationId = ids.uuid();
   log('error', 'API_FAILED', { correlation_id: correlationId, why: String(thrown) });
   const { fix } = asTvdbError(thrown);
-  replyError(response, new TvdbError('E900', { message: 'tvdb hit a bug', fix }), correlationId);
+  replyError(exchange, new TvdbError('E900', { message: 'tvdb hit a bug', fix }), correlationId);
 }
 
 /** Whether the store answers, and what is in the queue. Asks no service. */
-async function sendHealth({ response }: Exchange, { pipeline, mode }: ApiUploadOptions): Promise<void> {
+async function sendHealth(exchange: Exchange, { pipeline, mode }: ApiUploadOptions): Promise<void> {
   const { store, clock } = pipeline;
   const counts = await countQueue(store.db, clock.now(), await deadWorkers(store.db));
   const queue = { active: 0, waiting: 0, parked: 0, failed: 0 };
@@ -130,5 +135,5 @@ async function sendHealth({ response }: Exchange, { pipeline, mode }: ApiUploadO
       queue.parked += parked;
     }
   }
-  replyJson(response, 200, { status: 'ok', mode, queue });
+  replyJson(exchange, 200, { status: 'ok', mode, queue });
 }

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import { TvdbError } from '../base/errors.ts';
+import type { Scrub } from '../base/scrub.ts';
 import { hasHost } from './hosts.ts';
 import { reply } from './reply.ts';
 
@@ -16,7 +17,7 @@ export interface HttpLimits {
   requestTimeoutMs: number;
   checkIntervalMs: number;
   keepAliveMs: number;
-  /** Silence in the middle of an answer. */
+  /** Silence in the middle of an answer; 0 is no limit. */
   idleMs: number;
   maxConnections: number;
   maxHeaders: number;
@@ -44,8 +45,13 @@ export const PUBLIC_LIMITS: HttpLimits = {
   dropSlowBodies: true,
 };
 
-/** For the API on this machine: whole documents are sent to it. */
-export const LOOPBACK_LIMITS: HttpLimits = { ...PUBLIC_LIMITS, requestTimeoutMs: 300_000, dropSlowBodies: false };
+/** For the API on this machine: whole documents are sent to it, and its answer waits until they have been looked at. */
+export const LOOPBACK_LIMITS: HttpLimits = {
+  ...PUBLIC_LIMITS,
+  requestTimeoutMs: 300_000,
+  idleMs: 0,
+  dropSlowBodies: false,
+};
 
 const HOST = '127.0.0.1';
 const MAX_HEADER_BYTES = 16_384;
@@ -56,6 +62,8 @@ export interface Exchange {
   response: ServerResponse;
   /** The sender waits for a "100 Continue" before it sends the body. */
   expectsContinue: boolean;
+  /** Takes keys out of an answer in words. */
+  scrub: Scrub;
 }
 
 export interface ListenOptions {
@@ -65,6 +73,8 @@ export interface ListenOptions {
   portFix?: string;
   clock: Clock;
   limits: HttpLimits;
+  /** Default: there is nothing to hide. */
+  scrub?: Scrub | undefined;
   /** Values of `Host` that are answered, lower case; asked with the port once it is known. */
   hosts: (port: number) => ReadonlySet<string>;
   handle: (exchange: Exchange) => Promise<void>;
@@ -84,7 +94,7 @@ export interface HttpServer {
 
 /** Listens. Throws E601 when the port is taken or may not be used. */
 export async function listen(options: ListenOptions): Promise<HttpServer> {
-  const { limits, clock } = options;
+  const { limits, clock, scrub = (text: string) => text } = options;
   const server = createServer({
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
@@ -104,7 +114,7 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   let quiet = () => {};
 
   const serve = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-    const exchange = { request, response, expectsContinue };
+    const exchange = { request, response, expectsContinue, scrub };
     const { socket } = request;
     active.set(socket, request);
     const done = () => {

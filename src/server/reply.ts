@@ -1,5 +1,6 @@
 /** Answers of the listeners: complete, never cached, never guessed at by a browser. */
 import type { ServerResponse } from 'node:http';
+import type { Scrub } from '../base/scrub.ts';
 
 /** Sends a whole answer. A peer that has not sent its whole body by then is not listened to any more. */
 export function reply(
@@ -20,14 +21,14 @@ export function reply(
   response.end(body);
 }
 
-/** A JSON answer. */
+/** A JSON answer, without any key that an error or a note may quote. */
 export function replyJson(
-  response: ServerResponse,
+  { response, scrub }: { response: ServerResponse; scrub: Scrub },
   status: number,
   body: object,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  reply(response, status, `${JSON.stringify(body)}\n`, {
+  reply(response, status, `${scrub(JSON.stringify(body))}\n`, {
     'content-type': 'application/json; charset=utf-8',
     ...headers,
   });

@@ -3,6 +3,7 @@
  * delivered again, or found by polling. No job is touched here.
  */
 import type { Clock } from '../base/clock.ts';
+import { reach } from '../base/fault.ts';
 import { sha256 } from '../base/hash.ts';
 import { isGenuine, readDelivery } from '../domain/webhook.ts';
 import { insertDelivery } from '../store/inbox.ts';
@@ -44,6 +45,7 @@ export async function takeDelivery(exchange: Exchange, options: WebhookOptions):
   const now = clock.now();
   const delivery = readDelivery(body, now);
   if ('refused' in delivery) return refuse(delivery.refused);
+  reach('webhook.before_commit');
   const kept = await store
     .write((trx) => insertDelivery(trx, { ...delivery, receivedAt: now, bodySha256: sha256(body) }))
     // The sender tries again in a second or two.

@@ -8,6 +8,8 @@ export type KeyAudit = (event: KeyEvent, fingerprint: string, detail: string) =>
 export interface KeyRing {
   /** The key to send now; audited the first time it is asked for. */
   current(): string;
+  /** Fingerprint of the key that would be sent now; looking is no use and is not audited. */
+  currentFingerprint(): string;
   /**
    * Takes note that the service refused `key`. True when another key is current now: the caller may send the same
    * request once more, because a refusal proves that nothing was accepted.
@@ -47,6 +49,7 @@ export function createKeyRing({ service, keys, audit }: KeyRingOptions): KeyRing
       }
       return key;
     },
+    currentFingerprint: () => fingerprint(key),
     refused(old) {
       if (!refusedKeys.has(old) && ring.includes(old)) {
         refusedKeys.add(old);

@@ -25,6 +25,8 @@ export interface RealServicesOptions {
   log: Log;
   /** Where news of parses may be delivered now; `null` for polling alone. */
   webhook: () => WebhookTarget | null;
+  /** Told when a service refused the first key of two and the second is used from now on; by its fingerprint. */
+  onKeySwitch?: ((service: ServiceName, fingerprint: string) => void) | undefined;
   /** Called once before the first client is made: until then nothing may leave the machine. */
   onFirstUse: () => void;
 }
@@ -55,7 +57,7 @@ export function createRealServices(options: RealServicesOptions): RealServices {
   const governors = once(async (service: ServiceName) => {
     const { createGovernor } = await import('./create-governor.ts');
     const keys = await rings(service);
-    const fingerprint = () => keys?.fingerprint(keys.current()) ?? null;
+    const fingerprint = () => keys?.currentFingerprint() ?? null;
     return createGovernor({ ...options, service, owner, fingerprint }) satisfies ServiceGovernor;
   });
   const rings = once(async (service: ServiceName): Promise<KeyRing | null> => {
@@ -105,7 +107,8 @@ export function createRealServices(options: RealServicesOptions): RealServices {
   const embedders = once(async (model: Settings['OPENAI_EMBED_MODEL']): Promise<EmbedService> => {
     const { createOpenAiEmbed } = await import('./embed/openai.ts');
     const [http, governor, keys] = [await transport('transport'), await governors('openai'), await ring('openai')];
-    return createOpenAiEmbed({ baseUrl: settings.OPENAI_BASE_URL, model, http, governor, keys, clock });
+    const answerBytes = settings.RESPONSE_LIMIT_MB * 1_000_000;
+    return createOpenAiEmbed({ baseUrl: settings.OPENAI_BASE_URL, model, http, governor, keys, clock, answerBytes });
   });
   const ring = async (service: ServiceName): Promise<KeyRing> => {
     const keys = await rings(service);
@@ -139,9 +142,10 @@ function once<K extends string, T>(make: (key: K) => Promise<T>): (key: K) => Pr
 }
 
 /** Notes the use of keys in the store, beside the work; that a note is lost must not stop anything. */
-function auditor(service: ServiceName, { store, clock, log }: RealServicesOptions) {
+function auditor(service: ServiceName, { store, clock, log, onKeySwitch }: RealServicesOptions) {
   return (event: 'first_use' | 'refused' | 'switched', fingerprint: string, detail: string): void => {
     log(event === 'first_use' ? 'info' : 'warn', `key.${event}`, { service, key_fingerprint: fingerprint, detail });
+    if (event === 'switched') onKeySwitch?.(service, fingerprint);
     store
       .write((trx) => appendKeyAudit(trx, { at: clock.now(), service, fingerprint, event, detail }))
       .catch((error: unknown) => log('warn', 'key audit failed', { error: String(error) }));

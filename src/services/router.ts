@@ -87,6 +87,9 @@ export function createRouter({ keys, parse, embed, stateOf, retryAllowed }: Rout
       return service === 'openai' && parsed !== undefined ? embedRoute(route, parsed, wish) : route;
     },
 
+    /** What stands in the way of the real service now; `undefined` where there is none here. Reads only. */
+    stateOf: now,
+
     /** Whether this process can ask the real service at all. */
     usable: (service: ServiceName): boolean => built[service] && keys[service] !== undefined,
 

@@ -99,7 +99,11 @@ export function createParseJobs(parts: ParseJobsParts): ParseJobs {
   }
 
   async function drive(job: ParseJob): Promise<void> {
-    const until = (time: number) => clock.sleep(Math.max(0, time - clock.monotonic()), closing);
+    // Timers drop fractions of a millisecond: one that fires early would leave the job to the next look at it.
+    const until = async (time: number) => {
+      do await clock.sleep(Math.max(0, Math.ceil(time - clock.monotonic())), closing);
+      while (clock.monotonic() < time);
+    };
     await until(job.runsAt);
     update(job);
     const end = endOf(job);

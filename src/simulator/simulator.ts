@@ -2,6 +2,7 @@
  * A LlamaCloud and an OpenAI on this machine: one server on the loopback address that the official SDKs work against
  * unchanged, strict about requests, with faults on demand, its own log and its own bill. For development and tests.
  */
+import { setMaxListeners } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { TvdbError } from '../base/errors.ts';
 import { systemIds } from '../base/ids.ts';
@@ -43,6 +44,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const { clock, ids = systemIds, listDelay = 0 } = options;
   const latency = { ...NO_LATENCY, ...options.latency };
   const closing = new AbortController();
+  // Every job and every delivery listens to it; Node would warn of the eleventh.
+  setMaxListeners(0, closing.signal);
   const biller = createBiller();
   const faults = createFaultBook(seededRandom(options.seed ?? 1));
   faults.add(options.faults ?? '');

@@ -1,49 +1,110 @@
 /** Sums over the requests that left for a service: how many, how much was asked for, by whom and when. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Origin } from '../domain/service-mode.ts';
 import type { Db } from './open.ts';
 import type { AttemptRow } from './schema.ts';
 
 /** What the requests of a period may be told apart by, besides service and origin. */
-export const TOTAL_KEYS = ['mode', 'job', 'document', 'run'] as const;
+export const TOTAL_KEYS = ['mode', 'job', 'document', 'run', 'cost-center', 'tag'] as const;
 export type TotalKey = (typeof TOTAL_KEYS)[number];
 
 export interface AttemptTotal {
   service: AttemptRow['service'];
   origin: Origin;
-  /** Value of the asked key: a mode or an id; `null` when no key was asked for. */
+  /** Value of the asked key: a mode, an id, a name, `key=value`; `null` when no key was asked for, or it has none. */
   key: string | null;
   /** Name of the document, for the keys `job` and `document`; `null` otherwise or once it was deleted. */
   filename: string | null;
-  /** Requests that left, or may have left, this machine or the mock's door. */
+  /** Requests that left, or may have left, this machine or the mock's door. One for several jobs counts for each of them. */
   requests: number;
   /** Pages for `parse`, tokens for `embed`. */
   units: number;
+  /** Requests to a paid service that have no hold, so that nobody knows what they cost. */
+  unpriced: number;
 }
 
-const KEY_COLUMNS = { mode: 'j.service_mode', job: 'a.job_id', document: 'j.document_id', run: 'j.run_id' } as const;
+/** The key of a row of money or requests: columns of its job `j`, of its tag `t`, of the row `p` itself. */
+export const KEY_SQL: Readonly<Record<TotalKey, RawBuilder<unknown>>> = {
+  mode: sql`j.service_mode`,
+  job: sql`p.job_id`,
+  document: sql`j.document_id`,
+  run: sql`p.run_id`,
+  'cost-center': sql`p.cost_center`,
+  tag: sql`t.key || '=' || t.value`,
+};
 
-/** Totals of the requests sent in `[from, to)`, the most requests first. A request that provably never left is not counted. */
+/** The joins that `KEY_SQL` needs. A job of several tags counts for each of them. */
+export function keyJoins(key: TotalKey | undefined): RawBuilder<unknown> {
+  const tags = key === 'tag' ? sql`LEFT JOIN json_each(j.tags) AS t` : sql``;
+  return key === undefined || key === 'run' || key === 'cost-center'
+    ? sql``
+    : sql`LEFT JOIN upload_jobs AS j ON j.job_id = p.job_id ${tags}`;
+}
+
+/** Whether a key is one of jobs, so that a request for several jobs is shared out to them. */
+export function isOfJobs(key: TotalKey | undefined): boolean {
+  return key !== undefined && key !== 'run' && key !== 'cost-center';
+}
+
+/**
+ * Totals of the requests sent in `[from, to)`, the most requests first. A request that provably never left is not counted.
+ * `allHeld`: it is known that every paid one has a hold; looking for each takes longer than all the rest.
+ */
 export async function attemptTotals(
   db: Db,
   period: { from: number; to: number },
-  key?: TotalKey,
+  { key, allHeld = false }: { key?: TotalKey | undefined; allHeld?: boolean } = {},
 ): Promise<AttemptTotal[]> {
-  const column = key === undefined ? sql`NULL` : sql.ref(KEY_COLUMNS[key]);
-  const filename = key === 'job' || key === 'document' ? sql`MAX(d.filename)` : sql`NULL`;
+  const sent = sql`a.started_at >= ${period.from} AND a.started_at < ${period.to} AND a.sent IS NOT NULL`;
+  const unpriced = allHeld
+    ? sql`0`
+    : sql`a.origin = 'real' AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.attempt_id = a.attempt_id)`;
+  const whole = sql`
+    SELECT a.attempt_id, a.service, a.origin, a.job_id, ${unpriced} AS unpriced, a.units${columnsOf(key)}
+    FROM attempts AS a ${joinsOf(key)} WHERE ${sent}`;
+  const parts = isOfJobs(key)
+    ? sql`
+      SELECT w.attempt_id, w.service, w.origin, w.job_id, w.unpriced,
+        w.units - COALESCE((SELECT SUM(s.units) FROM attempt_shares s WHERE s.attempt_id = w.attempt_id), 0) AS units
+      FROM w UNION ALL
+      SELECT w.attempt_id, w.service, w.origin, s.job_id, w.unpriced, s.units
+      FROM w JOIN attempt_shares s ON s.attempt_id = w.attempt_id`
+    : sql`SELECT * FROM w`;
+  const named = key === 'job' || key === 'document';
   const { rows } = await sql<AttemptTotal>`
-    SELECT a.service, a.origin, ${column} AS key, ${filename} AS filename, COUNT(*) AS requests, SUM(a.units) AS units
-    FROM attempts AS a
-    LEFT JOIN upload_jobs AS j ON j.job_id = a.job_id
-    LEFT JOIN documents AS d ON d.document_id = j.document_id
-    WHERE a.started_at >= ${period.from} AND a.started_at < ${period.to} AND a.sent IS NOT NULL
-    GROUP BY a.service, a.origin, 3
-    ORDER BY requests DESC, a.service DESC, a.origin, key`.execute(db);
+    WITH w AS (${whole}), p AS (${parts})
+    SELECT p.service, p.origin, ${key === undefined ? sql`NULL` : KEY_SQL[key]} AS key,
+      ${named ? sql`MAX(d.filename)` : sql`NULL`} AS filename,
+      ${isOfJobs(key) ? sql`COUNT(DISTINCT p.attempt_id)` : sql`COUNT(*)`} AS requests, SUM(p.units) AS units, SUM(p.unpriced) AS unpriced
+    FROM p ${keyJoins(key)} ${named ? sql`LEFT JOIN documents AS d ON d.document_id = j.document_id` : sql``}
+    GROUP BY p.service, p.origin, 3
+    ORDER BY requests DESC, p.service DESC, p.origin, key`.execute(db);
   return rows;
 }
 
+/** Paid requests of `[from, to)` with their units, those that never left among them: to be compared with the holds made in it. */
+export async function paidRequests(
+  db: Db,
+  { from, to }: { from: number; to: number },
+): Promise<{ requests: number; units: number }> {
+  const { rows } = await sql<{ requests: number; units: number | null }>`
+    SELECT COUNT(*) AS requests, SUM(units) AS units FROM attempts
+    WHERE started_at >= ${from} AND started_at < ${to} AND origin = 'real'`.execute(db);
+  return { requests: rows[0]?.requests ?? 0, units: rows[0]?.units ?? 0 };
+}
+
+/** Columns that only some keys need; asked for only then, for each costs a look at another table for every request. */
+function columnsOf(key: TotalKey | undefined): RawBuilder<unknown> {
+  if (key === 'run') return sql`, COALESCE(a.run_id, o.run_id) AS run_id`;
+  return key === 'cost-center' ? sql`, o.cost_center` : sql``;
+}
+
+function joinsOf(key: TotalKey | undefined): RawBuilder<unknown> {
+  return key === 'run' || key === 'cost-center' ? sql`LEFT JOIN upload_jobs AS o ON o.job_id = a.job_id` : sql``;
+}
+
 /** Requests of a quarter of an hour. */
-export interface AttemptSlot extends Pick<AttemptTotal, 'service' | 'origin' | 'requests' | 'units'> {
+export interface AttemptSlot extends Pick<AttemptTotal, 'service' | 'origin' | 'requests' | 'units' | 'unpriced'> {
   /** Its first moment. */
   at: number;
 }
@@ -54,9 +115,10 @@ const SLOT_MS = 900_000;
 /** Requests of `[from, to)` in slots of a quarter of an hour, oldest first; the caller makes days or months of them. */
 export async function attemptSlots(db: Db, { from, to }: { from: number; to: number }): Promise<AttemptSlot[]> {
   const { rows } = await sql<AttemptSlot>`
-    SELECT started_at / ${SLOT_MS} * ${SLOT_MS} AS at, service, origin, COUNT(*) AS requests, SUM(units) AS units
-    FROM attempts WHERE started_at >= ${from} AND started_at < ${to} AND sent IS NOT NULL
-    GROUP BY 1, service, origin ORDER BY 1`.execute(db);
+    SELECT a.started_at / ${SLOT_MS} * ${SLOT_MS} AS at, a.service, a.origin, COUNT(*) AS requests, SUM(a.units) AS units,
+      SUM(a.origin = 'real' AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.attempt_id = a.attempt_id)) AS unpriced
+    FROM attempts a WHERE a.started_at >= ${from} AND a.started_at < ${to} AND a.sent IS NOT NULL
+    GROUP BY 1, a.service, a.origin ORDER BY 1`.execute(db);
   return rows;
 }
 
@@ -70,6 +132,33 @@ export async function firstRequestSlots(
     FROM (SELECT MIN(started_at) AS first FROM attempts WHERE sent IS NOT NULL GROUP BY job_id)
     WHERE first >= ${from} AND first < ${to} GROUP BY 1 ORDER BY 1`.execute(db);
   return rows;
+}
+
+/** What a job asked of services so far. */
+export interface JobRequests {
+  /** Requests that left. */
+  requests: number;
+  /** Of its newest parse. */
+  remoteId: string | null;
+  /** Of its newest embedding request, as the service calls it. */
+  requestId: string | null;
+}
+
+/** The requests of some jobs; jobs without any are missing. */
+export async function requestsOfJobs(db: Db, jobIds: readonly string[]): Promise<Map<string, JobRequests>> {
+  const { rows } = await sql<{ job_id: string } & JobRequests>`
+    WITH mine AS (
+      SELECT a.rowid AS n, a.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id FROM attempts a
+      UNION ALL
+      SELECT a.rowid, s.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id
+      FROM attempt_shares s JOIN attempts a ON a.attempt_id = s.attempt_id)
+    SELECT m.job_id, COUNT(m.sent) AS requests,
+      (SELECT p.remote_id FROM mine p WHERE p.job_id = m.job_id AND p.service = 'parse' ORDER BY p.n DESC LIMIT 1) AS remoteId,
+      (SELECT e.upstream_request_id FROM mine e WHERE e.job_id = m.job_id AND e.service = 'embed' ORDER BY e.n DESC LIMIT 1)
+        AS requestId
+    FROM mine m WHERE m.job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)}))
+    GROUP BY m.job_id`.execute(db);
+  return new Map(rows.map(({ job_id: id, ...one }) => [id, one]));
 }
 
 /** Which of some jobs sent a request to a paid service. */

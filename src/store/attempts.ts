@@ -64,6 +64,11 @@ export async function updateAttempt(
   await trx.updateTable('attempts').set(set).where('attempt_id', '=', attemptId).execute();
 }
 
+/** One attempt by its id. */
+export async function attemptById(db: Db, attemptId: string): Promise<AttemptRow | undefined> {
+  return db.selectFrom('attempts').selectAll().where('attempt_id', '=', attemptId).executeTakeFirst();
+}
+
 /** The newest attempt of a job at a service, whatever became of it. */
 export async function latestAttempt(
   db: Db,
@@ -92,14 +97,27 @@ export async function attemptsOfJob(db: Db, jobId: string): Promise<AttemptRow[]
   return rows.map(({ own, ...attempt }) => ({ ...attempt, units: own }));
 }
 
+/** The other jobs that have chunks in requests of `jobId`, by attempt; requests of one job alone are missing. */
+export async function sharersOf(db: Db, jobId: string, attemptIds: readonly string[]): Promise<Map<string, string[]>> {
+  const { rows } = await sql<{ attempt_id: string; job_id: string }>`
+    SELECT attempt_id, job_id FROM (
+      SELECT attempt_id, job_id FROM attempt_shares
+      UNION SELECT a.attempt_id, a.job_id FROM attempts a JOIN attempt_shares s ON s.attempt_id = a.attempt_id)
+    WHERE attempt_id IN (SELECT value FROM json_each(${JSON.stringify(attemptIds)})) AND job_id <> ${jobId}
+    ORDER BY attempt_id, job_id`.execute(db);
+  const sharers = new Map<string, string[]>();
+  for (const { attempt_id: id, job_id: other } of rows) sharers.set(id, [...(sharers.get(id) ?? []), other]);
+  return sharers;
+}
+
 /**
  * Embedding requests of a job whose outcome is not known, newest first, back to the last one that brought something or to
- * the moment the user woke the job. What is `sent` belongs to a process that is gone, when the caller holds the job.
+ * the moment the user woke the job; batches can be looked for and are not among them. What is `sent` belongs to a process that is gone, when the caller holds the job.
  */
 export async function embeddingsInDoubt(db: Db, jobId: string): Promise<AttemptRow[]> {
   const { rows } = await sql<AttemptRow>`
     SELECT a.* FROM attempts a
-    WHERE a.service = 'embed' AND a.origin = 'real'
+    WHERE a.service = 'embed' AND a.origin = 'real' AND a.operation <> 'embed_batch'
       AND (a.job_id = ${jobId} OR a.attempt_id IN (SELECT attempt_id FROM attempt_shares WHERE job_id = ${jobId}))
       AND a.started_at > COALESCE((
         SELECT MAX(at) FROM job_events
@@ -136,11 +154,18 @@ export async function failedRemotely(db: Db, documentId: string): Promise<boolea
 
 /** Clocks of two machines differ; what was made this long before we think we asked may be ours. */
 const CLOCK_SKEW_MS = 120_000;
+/** A clock that was set wrong, or to the time of another zone: zones are up to 26 hours apart. */
+const WRONG_CLOCK_MS = 26 * 3_600_000;
 
-/** When a remote job of an attempt may have been made, as wide as the clocks may differ. */
+/**
+ * When a remote job of an attempt may have been made. `near` costs few pages of a list and finds it while the clocks are
+ * about right; that it is nowhere is proven by `wide` alone, which covers a clock that is wrong by hours.
+ */
 export function searchWindow(
   { sent, started_at }: Pick<AttemptRow, 'sent' | 'started_at'>,
   now: number,
+  width: 'near' | 'wide' = 'near',
 ): { from: number; to: number } {
-  return { from: (sent ?? started_at) - CLOCK_SKEW_MS, to: now + CLOCK_SKEW_MS };
+  const skew = width === 'wide' ? WRONG_CLOCK_MS : CLOCK_SKEW_MS;
+  return { from: (sent ?? started_at) - skew, to: now + skew };
 }

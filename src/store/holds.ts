@@ -47,6 +47,8 @@ export interface OpenHold extends HoldRow {
   /** When the request was about to leave; `null` proves that it never did (or that there is no attempt). */
   sent: number | null;
   outcome: string | null;
+  /** The service's id of what it does for the request. */
+  remote_id: string | null;
 }
 
 /** Holds that are open or unknown, oldest first. */
@@ -55,21 +57,57 @@ export async function openHolds(db: Db): Promise<OpenHold[]> {
     .selectFrom('holds as h')
     .leftJoin('attempts as a', 'a.attempt_id', 'h.attempt_id')
     .selectAll('h')
-    .select(['a.sent', 'a.outcome'])
+    .select(['a.sent', 'a.outcome', 'a.remote_id'])
     .where('h.state', 'in', ['open', 'unknown'])
     .orderBy('h.held_at')
     .orderBy('h.attempt_id')
     .execute();
 }
 
-/** Holds that were settled before the service had billed, oldest first: their true figure is still to be asked for. */
-export async function provisionalHolds(db: Db, limit: number): Promise<HoldRow[]> {
+/** A provisional settlement and what its service knows it by. */
+export type ProvisionalHold = HoldRow & { remote_id: string | null };
+
+/**
+ * Holds made since a time that were settled before the service had billed, oldest first: their true figure is still to be
+ * asked for.
+ */
+export async function provisionalHolds(db: Db, limit: number, since = 0): Promise<ProvisionalHold[]> {
   return db
+    .selectFrom('holds as h')
+    .leftJoin('attempts as a', 'a.attempt_id', 'h.attempt_id')
+    .selectAll('h')
+    .select('a.remote_id')
+    .where('h.provisional', '=', 1)
+    .where('h.held_at', '>=', since)
+    .orderBy('h.held_at')
+    .orderBy('h.attempt_id')
+    .limit(limit)
+    .execute();
+}
+
+/** Ids of attempts that have a hold and begin with a prefix, those without an ending first; `limit` at most. */
+export async function matchHolds(db: Db, prefix: string, limit: number): Promise<string[]> {
+  const rows = await db
     .selectFrom('holds')
-    .selectAll()
-    .where('provisional', '=', 1)
-    .orderBy('held_at')
+    .select('attempt_id')
+    .where('attempt_id', '>=', prefix.toLowerCase())
+    .where('attempt_id', '<', `${prefix.toLowerCase()}~`)
+    .orderBy((order) => order.eb('state', 'in', ['settled', 'released']))
     .orderBy('attempt_id')
     .limit(limit)
     .execute();
+  return rows.map(({ attempt_id }) => attempt_id);
+}
+
+/** How many settlements wait for the service's own figure, and what they add up to. */
+export async function provisionalSum(db: Db): Promise<{ holds: number; nano: number }> {
+  const row = await db
+    .selectFrom('holds')
+    .select((select) => [
+      select.fn.countAll<number>().as('holds'),
+      select.fn.coalesce(select.fn.sum<number>('settled_amount'), select.lit(0)).as('nano'),
+    ])
+    .where('provisional', '=', 1)
+    .executeTakeFirstOrThrow();
+  return row;
 }

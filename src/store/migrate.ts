@@ -4,9 +4,12 @@ import { TvdbError } from '../base/errors.ts';
 import * as pipeline from './migrations/0001-pipeline.ts';
 import * as services from './migrations/0002-services.ts';
 import * as money from './migrations/0003-money.ts';
+import * as consent from './migrations/0004-consent.ts';
+import * as reports from './migrations/0005-reports.ts';
+import * as economy from './migrations/0006-economy.ts';
 
 /** Append-only: a released migration never changes. `user_version` counts how many have been applied. */
-const MIGRATIONS: readonly { name: string; sql: string }[] = [pipeline, services, money];
+const MIGRATIONS: readonly { name: string; sql: string }[] = [pipeline, services, money, consent, reports, economy];
 
 /** The schema version this build writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -16,9 +16,11 @@ import type BetterSqlite from 'better-sqlite3';
 import { Kysely, type Transaction } from 'kysely';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { TvdbError } from '../base/errors.ts';
+import type { Scrub } from '../base/scrub.ts';
 import { immediateDialect } from './driver.ts';
 import { migrate } from './migrate.ts';
 import type { Database } from './schema.ts';
+import { scrubbed } from './scrubbed.ts';
 import { storeError } from './store-error.ts';
 
 /** A transaction: what functions that must not run outside one ask for. */
@@ -33,6 +35,11 @@ export interface Store {
    * queries on `trx`: the outer `db` waits for this transaction to end, so touching it deadlocks.
    */
   write<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
+  /**
+   * The same for what may be lost in a power cut, though never in the death of this process: limits, samples, leases. It
+   * does not wait for the disk. A later `write` makes it durable as well, in order.
+   */
+  writeRelaxed<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
   /** Loads the vector functions of SQLite; needed before a search. */
   loadVectorExtension(): Promise<void>;
   /** The SQLite handle, for backups and the checks of `doctor`. */
@@ -46,6 +53,8 @@ export interface OpenOptions {
   clock?: Clock;
   /** How long one statement may block the event loop waiting for a lock. At most 1 s where a listener runs. */
   busyTimeoutMs?: number;
+  /** Takes secrets out of everything that is kept in words; absent where nothing of a service is written. */
+  scrub?: Scrub;
 }
 
 export const STORE_FILE = 'tvdb.sqlite';
@@ -82,7 +91,7 @@ const NETWORK_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
  * Throws E104 when the directory cannot be used, E105 for an old SQLite, E106 on a network file system, E107 for a
  * newer store, E502 when it is damaged, E506 when it cannot be opened.
  */
-export function openStore({ home, clock = systemClock, busyTimeoutMs = 250 }: OpenOptions): Store {
+export function openStore({ home, clock = systemClock, busyTimeoutMs = 250, scrub }: OpenOptions): Store {
   prepareHome(home);
   const file = join(home, STORE_FILE);
   prepareFile(file);
@@ -99,7 +108,8 @@ export function openStore({ home, clock = systemClock, busyTimeoutMs = 250 }: Op
     sqlite?.close();
     throw storeError(error) ?? error;
   }
-  return assemble(sqlite, new Kysely<Database>({ dialect: immediateDialect(sqlite, clock) }));
+  const plugins = scrub === undefined ? [] : [scrubbed(scrub)];
+  return assemble(sqlite, new Kysely<Database>({ dialect: immediateDialect(sqlite, clock), plugins }));
 }
 
 function assemble(sqlite: BetterSqlite.Database, db: Db): Store {
@@ -108,6 +118,16 @@ function assemble(sqlite: BetterSqlite.Database, db: Db): Store {
     db,
     sqlite,
     write: (work) => db.transaction().execute(work),
+    // The setting belongs to the connection, and there is one: nobody else writes before it is set back.
+    writeRelaxed: (work) =>
+      db.connection().execute(async (alone) => {
+        sqlite.pragma('synchronous = NORMAL');
+        try {
+          return await alone.transaction().execute(work);
+        } finally {
+          sqlite.pragma('synchronous = FULL');
+        }
+      }),
     async loadVectorExtension() {
       if (vectorsLoaded) return;
       const { load } = await import('sqlite-vec');

@@ -2,7 +2,7 @@
 import { canonicalJson, sha256 } from '../base/hash.ts';
 import type { ParsedPage } from '../domain/parsed-page.ts';
 import type { Origin } from '../domain/service-mode.ts';
-import type { Trx } from './open.ts';
+import type { Db, Trx } from './open.ts';
 
 /** Everything that decides what a parse gives back. */
 export interface ParseIdentity {
@@ -45,6 +45,16 @@ export async function cachedParse(trx: Trx, identity: ParseIdentity, now: number
     .where('cache_key', '=', key)
     .execute();
   return { pages, credits: row.credits, madeAt: row.made_at };
+}
+
+/** Whether a parse is remembered, as far as can be told without reading its pages. Notes no use: for estimates. */
+export async function isParseCached(db: Db, identity: ParseIdentity): Promise<boolean> {
+  const row = await db
+    .selectFrom('parse_cache')
+    .select(['file_sha256', 'origin'])
+    .where('cache_key', '=', cacheKey(identity))
+    .executeTakeFirst();
+  return row !== undefined && row.file_sha256 === identity.fileSha256 && row.origin === identity.origin;
 }
 
 /**

@@ -16,8 +16,10 @@ import type { BudgetsTable, BudgetWindowsTable, HoldsTable, SpendTable } from '.
 import type {
   AttemptSharesTable,
   BreakersTable,
+  EmbedBatchesTable,
   EmbeddingCacheTable,
   KeyAuditTable,
+  ModeChangesTable,
   ParseCacheTable,
   RateBucketsTable,
   RemoteFilesTable,
@@ -132,6 +134,10 @@ export interface UploadJobsTable {
   no_cache: Generated<number>;
   /** The complete job whose fallen-back parts this one redoes for real. */
   upgrades_job: string | null;
+  /** Nano-USD it may spend in all, as agreed; `null`: nobody was asked. */
+  consent_nano_usd: number | null;
+  /** 1: its embeddings may wait up to a day, at half the price. */
+  economy: Generated<number>;
   processing_started_at: number | null;
   processing_completed_at: number | null;
   created_at: number;
@@ -198,13 +204,6 @@ export interface WorkersTable {
   heartbeat_at: number;
 }
 
-export interface ModeChangesTable {
-  changed_at: number;
-  from_mode: ServiceMode | null;
-  to_mode: ServiceMode;
-  changed_by: string;
-}
-
 export interface Database {
   meta: MetaTable;
   documents: DocumentsTable;
@@ -232,6 +231,7 @@ export interface Database {
   embedding_cache: EmbeddingCacheTable;
   remote_files: RemoteFilesTable;
   key_audit: KeyAuditTable;
+  embed_batches: EmbedBatchesTable;
   spend: SpendTable;
   holds: HoldsTable;
   budgets: BudgetsTable;

@@ -1,6 +1,6 @@
 /** The tables that concern the paid services: deliveries, breakers, limits, health, caches, keys. */
 import type { Generated } from 'kysely';
-import type { Origin, ServiceName } from '../domain/service-mode.ts';
+import type { Origin, ServiceMode, ServiceName } from '../domain/service-mode.ts';
 
 /** JSON kept as text; written and read through the functions of the store file that owns the table. */
 type Json = string;
@@ -101,4 +101,30 @@ export interface KeyAuditTable {
   fingerprint: string;
   event: 'first_use' | 'refused' | 'switched';
   detail: string;
+}
+
+export interface EmbedBatchesTable {
+  attempt_id: string;
+  job_id: string;
+  /** JSON: an `EmbeddingSpace`. */
+  space: Json;
+  rows: number;
+  /** As the service said last; `created` before it said anything. */
+  status: string;
+  answered: Generated<number>;
+  /** Rows that would be refused again. */
+  refused: Generated<number>;
+  /** `null` while it may still bring something. */
+  ended_at: number | null;
+}
+
+export interface ModeChangesTable {
+  changed_at: number;
+  from_mode: ServiceMode | null;
+  to_mode: ServiceMode;
+  changed_by: string;
+  /** The service whose wish was changed; `null`: the mode itself. A wish that was removed counts as the mode. */
+  service: ServiceName | null;
+  /** The unfinished job that was changed; `null`: the saved default. */
+  job_id: string | null;
 }

@@ -85,12 +85,16 @@ export interface Totals {
   requests: number;
 }
 
+/** What a row of spend named `s` adds to what was spent, and to what is held. */
+export const SPENT = `CASE s.kind WHEN 'settle' THEN s.amount WHEN 'overrun' THEN s.amount WHEN 'correction_up' THEN s.amount
+    WHEN 'correction_down' THEN -s.amount ELSE 0 END`;
+export const HELD = `CASE s.kind WHEN 'hold' THEN s.amount WHEN 'settle' THEN -s.hold_amount WHEN 'release' THEN -s.hold_amount
+    ELSE 0 END`;
+
 /** The three sums over rows of spend named `s`; NULL where there is no row. */
 export const FOLD: Readonly<Record<keyof Totals, RawBuilder<number | null>>> = {
-  spent: sql`SUM(CASE s.kind WHEN 'settle' THEN s.amount WHEN 'overrun' THEN s.amount WHEN 'correction_up' THEN s.amount
-    WHEN 'correction_down' THEN -s.amount ELSE 0 END)`,
-  held: sql`SUM(CASE s.kind WHEN 'hold' THEN s.amount WHEN 'settle' THEN -s.hold_amount WHEN 'release' THEN -s.hold_amount
-    ELSE 0 END)`,
+  spent: sql`SUM(${sql.raw(SPENT)})`,
+  held: sql`SUM(${sql.raw(HELD)})`,
   requests: sql`SUM(s.kind = 'hold')`,
 };
 

@@ -9,7 +9,7 @@ import { asTvdbError, storedError, TvdbError } from '../../src/base/errors.ts';
 import { canonicalJson } from '../../src/base/hash.ts';
 import { createLog } from '../../src/base/log.ts';
 import { createScrubber } from '../../src/base/scrub.ts';
-import { backoffMs } from '../../src/domain/backoff.ts';
+import { backoffMs, nextLookMs } from '../../src/domain/backoff.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
 
@@ -116,6 +116,35 @@ describe('the scrubber', () => {
     expect(scrub('one\n  two\n')).toBe('one\n  two\n');
   });
 
+  it('T90 removes what is left of a secret that was cut, in every encoding, and its lines', () => {
+    const key = `sk-proj-${'Zanzibar/9+'.repeat(6)}`;
+    const clean = createScrubber([key, 'llx-Kilimanjaro-0123456789']);
+    const bytes = Buffer.from(key);
+    for (const [what, text, least] of [
+      ['plain', key, 12],
+      ['URL', encodeURIComponent(key), 14],
+      ['hex', bytes.toString('hex'), 24],
+      ['base64', bytes.toString('base64'), 16],
+      ['base64url', bytes.toString('base64url'), 16],
+      ['base64, shifted', Buffer.from(`x${key}`).toString('base64').slice(2), 16],
+    ] as const) {
+      for (let length = least; length <= text.length; length += 1)
+        // The last character of base64 also has bits of what follows.
+        expect([what, length, clean(`at ${text.slice(0, length)}, cut`).replace(/\](\w=*)?, cut$/, '], cut')]).toEqual([
+          what,
+          length,
+          'at [secret], cut',
+        ]);
+    }
+    expect(clean('llx-Kili… llx-Kilo llx-Kil')).toBe('[secret]… llx-Kilo llx-Kil');
+    expect(clean('llx-Kiliman\n  jaro-012345\nrest')).toBe('[secret]\nrest');
+    expect(clean('keys begin with sk-proj- or llx-')).toBe('keys begin with sk-proj- or llx-');
+  });
+
+  it('leaves words alone that begin like a short secret', () => {
+    expect(createScrubber(['documents-2026'])('documents, documents-2026')).toBe('documents, [secret]');
+  });
+
   it('leaves everything else alone, and does nothing without secrets', () => {
     expect(scrub('an ordinary line')).toBe('an ordinary line');
     expect(createScrubber([])('llx')).toBe('llx');
@@ -169,6 +198,26 @@ describe('backoff', () => {
     expect(backoffMs(0, { base: 1000, cap: 60_000 }, () => 0.5)).toBe(500);
     expect(backoffMs(3, { base: 1000, cap: 60_000 }, () => 0.5)).toBe(4000);
     expect(backoffMs(30, { base: 1000, cap: 60_000 }, () => 0.5)).toBe(30_000);
+  });
+});
+
+describe('the wait before the next look', () => {
+  const looks = { first: 2_000, cap: 30_000, parallel: 5, requestsPerMinute: 20 };
+
+  it('grows with the age where requests are scarce, and is no longer than necessary where they are not', () => {
+    const ages = [0, 4_000, 10_000, 40_000, 600_000];
+    expect(ages.map((age) => nextLookMs(age, looks))).toEqual([2_000, 2_000, 5_000, 20_000, 30_000]);
+    const many = { ...looks, parallel: 20, requestsPerMinute: 600 };
+    expect(ages.map((age) => nextLookMs(age, many))).toEqual([2_000, 2_000, 4_000, 4_000, 4_000]);
+  });
+
+  it('never takes more than half of the requests, once every wait is that long', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: 100_000 }), (parallel, perMinute) => {
+        const wait = nextLookMs(1e12, { first: 1, cap: 1e12, parallel, requestsPerMinute: perMinute });
+        expect((parallel * 60_000) / wait).toBeLessThanOrEqual(perMinute / 2 + 1e-6);
+      }),
+    );
   });
 });
 

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const BENCHES = ['start', 'accept', 'pipeline', 'search', 'memory', 'ledger'];
+const BENCHES = ['start', 'accept', 'pipeline', 'search', 'memory', 'ledger', 'costs', 'services'];
 
 execFileSync('npm', ['run', 'build', '--silent'], { cwd: ROOT, stdio: 'inherit' });
 // The probes use the sources directly, so they are bundled like the product, next to it.

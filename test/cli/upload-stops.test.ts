@@ -5,7 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { TvdbError } from '../../src/base/errors.ts';
-import { errorOf, type UploadAnswer } from '../../src/cli/commands/upload-result.ts';
+import { errorOf } from '../../src/cli/commands/upload-error.ts';
+import type { UploadAnswer } from '../../src/cli/commands/upload-result.ts';
 import { PRODUCT, type Product } from '../../src/cli/product.ts';
 import type { World } from '../../src/world.ts';
 import { gate, hostile, type Json, letter, newsletter, steeredClock, unicode, workplace } from './workplace.ts';
@@ -39,7 +40,7 @@ function fullAfter(writes: number): Partial<Product> {
       if (left-- > 0) return write(...args);
       return Promise.reject(new TvdbError('E503', { message: 'The disk is full', retry: { kind: 'later' } }));
     };
-    Object.assign(store, { write: failing });
+    Object.assign(store, { write: failing, writeRelaxed: failing });
   });
 }
 
@@ -97,7 +98,7 @@ describe('a disk that fills up', () => {
         if (!jobs.some(({ status }) => status === 'complete')) return write(body);
         throw new TvdbError('E503', { message: 'The disk is full' });
       };
-      Object.assign(store, { write: failing });
+      Object.assign(store, { write: failing, writeRelaxed: failing });
     });
     const answer = await json(['upload', 'a.pdf'], { product });
     expect(answer).toMatchObject({
@@ -189,7 +190,7 @@ describe('Ctrl-C', () => {
         if (writes === 2) signals.emit('SIGINT');
         return write(...args);
       };
-      Object.assign(store, { write: stopping });
+      Object.assign(store, { write: stopping, writeRelaxed: stopping });
     });
     const answer = await json(['upload', '*.pdf'], { signals, product });
     expect(answer).toMatchObject({

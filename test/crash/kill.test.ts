@@ -4,6 +4,7 @@ import { makeMany } from '../../fixtures/mutate.mjs';
 import { FAULT_POINTS, type FaultPoint } from '../../src/base/fault.ts';
 import { VARIABLES } from '../../src/config/variables.ts';
 import { tempDirectory } from '../setup/temp.ts';
+import { ONLY_PAID } from './paid-points.ts';
 import { audit, incoming, start, tvdb } from './processes.ts';
 import { storedFiles, workDone } from './record.ts';
 
@@ -37,7 +38,7 @@ describe('T01 a process killed by SIGKILL', () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  const ofUpload = FAULT_POINTS.filter((point) => !point.startsWith('delete.'));
+  const ofUpload = FAULT_POINTS.filter((point) => !point.startsWith('delete.') && !ONLY_PAID.includes(point));
   const cases = ofUpload.flatMap((point) =>
     Array.from({ length: KILLS }, (_, index) => {
       const id = point.startsWith('finalize.') ? 'T86 ' : '';

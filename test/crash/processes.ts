@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { openStorage } from '../../src/storage/local.ts';
 import { openStore } from '../../src/store/open.ts';
 
-const BINARY = fileURLToPath(new URL('../../bin/tvdb.js', import.meta.url));
+export const BINARY = fileURLToPath(new URL('../../bin/tvdb.js', import.meta.url));
 
 export interface Ended {
   code: number | null;
@@ -23,9 +23,14 @@ export interface Running {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts `tvdb …` with nothing of the caller's environment but the path. */
-export function start(home: string, args: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [BINARY, ...args], {
+/** Starts `tvdb …` with nothing of the caller's environment but the path; `binary` is another build of it. */
+export function start(
+  home: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  binary: string = BINARY,
+): Running {
+  const child = spawn(process.execPath, [binary, ...args], {
     cwd: home,
     env: { PATH: process.env.PATH ?? '', HOME: home, TVDB_HOME: join(home, 'store'), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -43,8 +48,13 @@ export function start(home: string, args: readonly string[], env: Record<string,
 }
 
 /** Runs `tvdb …` to its end. */
-export function tvdb(home: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  return start(home, args, env).ended;
+export function tvdb(
+  home: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  binary: string = BINARY,
+): Promise<Ended> {
+  return start(home, args, env, binary).ended;
 }
 
 /** What must hold in a store at rest, whatever happened before; returns what it holds. */

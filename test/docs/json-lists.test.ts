@@ -83,6 +83,7 @@ describe('docs/JSON_OUTPUT.md', () => {
         limit: true,
         idle: true,
         timeout: true,
+        cap: true,
         failure: true,
         stopped: true,
       }),

@@ -74,6 +74,7 @@ async function endsAfter(all: (typeof EVENTS)[number][][], truth: (looks: number
     abort: new AbortController().signal,
     stopping: new AbortController().signal,
     runId: null,
+    capReached: () => {},
     batcher: createEmbedBatcher(deps, null, new AbortController().signal),
     idle: <T>(promise: Promise<T>) => promise,
   };

@@ -62,7 +62,13 @@ async function batching({ settings, ...paidEmbed }: PaidEmbedderOptions & { sett
       };
     });
     return {
-      job: { job_id: job.job_id, correlation_id: job.correlation_id, cost_center: costCenter },
+      job: {
+        job_id: job.job_id,
+        correlation_id: job.correlation_id,
+        cost_center: costCenter,
+        run_id: 'run',
+        consent_nano_usd: 1_000_000_000,
+      },
       service: line.embedding,
       chunks,
       held: async () => held.get(job.job_id) === true,

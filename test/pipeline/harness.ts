@@ -6,6 +6,7 @@ import { TvdbError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/variables.ts';
+import { BUILT_IN_PRICES } from '../../src/domain/price-book.ts';
 import type { ServiceMode } from '../../src/domain/service-mode.ts';
 import { unit } from '../../src/domain/vector.ts';
 import type { UploadDeps } from '../../src/pipeline/staging.ts';
@@ -18,6 +19,7 @@ import { openStorage } from '../../src/storage/local.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { JobEventRow } from '../../src/store/schema.ts';
 import { USER } from '../setup/jobs.ts';
+import { assertLedger } from '../setup/ledger.ts';
 import { countingIds, seededRandom } from '../setup/seeded.ts';
 import { silentLog } from '../setup/silent-log.ts';
 import { tempDirectory } from '../setup/temp.ts';
@@ -81,6 +83,17 @@ export function memoryEmbedder(changes: Partial<EmbedService> = {}): EmbedServic
   };
 }
 
+/** The list prices, and one for the models of the embedders from memory. */
+const PRICES = {
+  ...BUILT_IN_PRICES,
+  rows: [
+    ...BUILT_IN_PRICES.rows,
+    ...BUILT_IN_PRICES.rows
+      .filter(({ item }) => item === 'openai/text-embedding-3-small')
+      .flatMap((row) => ['test', 'paid'].map((model) => ({ ...row, item: `openai/${model}` }))),
+  ],
+};
+
 export interface HarnessOptions {
   parser?: ParseService;
   embedder?: EmbedService;
@@ -103,7 +116,11 @@ export function pipeline(options: HarnessOptions = {}) {
   const store = openStore({ home, clock });
   // A process that dies loses nothing of what was written, only a machine does; and tests need not wait for the disk.
   store.sqlite.pragma('synchronous = OFF');
-  onTestFinished(() => store.close());
+  onTestFinished(async () => {
+    // T17: whatever a test did, the totals are what the rows add up to.
+    if (store.sqlite.open) await assertLedger(store);
+    await store.close();
+  });
   const { real } = options;
   const events: JobEventRow[] = [];
   const deps: UploadDeps = {
@@ -132,6 +149,8 @@ export function pipeline(options: HarnessOptions = {}) {
     ids: countingIds(seed.toString(16).padStart(4, '0')),
     random: seededRandom(seed),
     log: silentLog,
+    prices: PRICES,
+    budgets: [],
     userId: USER,
     inspector: { inspect: async () => ({ pages: 3, encrypted: false }) },
   };

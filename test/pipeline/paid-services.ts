@@ -153,7 +153,7 @@ export function paidEmbedder({ onEmbed }: PaidEmbedderOptions = {}) {
       await attempt.leaving?.();
       requests.push({ attemptId: attempt.attemptId, texts: [...texts] });
       const told = await onEmbed?.(texts, requests.length, attempt, signal);
-      return told ?? { vectors: texts.map(vectorOf), tokensBilled: texts.length * 10, model: 'paid' };
+      return told ?? { vectors: texts.map(vectorOf), tokensBilled: attempt.tokens ?? texts.length, model: 'paid' };
     },
     async health() {
       return { ok: true, latencyMs: 0, detail: '' };
@@ -258,6 +258,7 @@ export async function until(clock: VirtualClock, isSo: () => Promise<boolean> | 
  */
 export function crash(line: PaidLine, seed = 2): PaidLine {
   line.deps.store.write = () => new Promise(() => {});
+  line.deps.store.writeRelaxed = line.deps.store.write;
   line.store.sqlite.exec("UPDATE upload_jobs SET lease_owner = 'dead', lease_until = 1 WHERE lease_owner IS NOT NULL");
   const { home, clock, remote, embedding } = line;
   return paidLine({

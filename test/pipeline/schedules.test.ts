@@ -36,6 +36,7 @@ async function processOn(line: PaidLine, nth: number) {
     abort: control.signal,
     stopping: new AbortController().signal,
     runId: null,
+    capReached: () => {},
     batcher,
     idle: <T>(promise: Promise<T>) => {
       batcher.flush();

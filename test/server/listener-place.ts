@@ -107,6 +107,8 @@ export function dial(port: number): Promise<Socket> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     socket.on('error', () => {});
+    // The end of a connection is not told to who does not read.
+    socket.resume();
     socket.once('connect', () => resolve(socket));
     socket.once('close', () => resolve(socket));
   });

@@ -21,6 +21,13 @@ describe('a key ring', () => {
     expect(events()).toEqual([`first_use ${ring.fingerprint(FIRST)}`]);
   });
 
+  it('tells the fingerprint of the current key without counting that as a use', () => {
+    const { ring, events } = ringOf([FIRST, SECOND]);
+    expect([ring.currentFingerprint(), events()]).toEqual([ring.fingerprint(FIRST), []]);
+    ring.refused(ring.current());
+    expect(ring.currentFingerprint()).toBe(ring.fingerprint(SECOND));
+  });
+
   it('changes to the second key when the first is refused, and allows one more try', () => {
     const { ring, events } = ringOf([FIRST, SECOND]);
     expect(ring.refused(ring.current())).toBe(true);

@@ -1,17 +1,22 @@
-/** Gathers what `costs` answers, from the requests that were sent. Mock requests are free; no other price is known here. */
-import { iso } from '../../base/clock.ts';
-import type { Origin } from '../../domain/service-mode.ts';
+/** Gathers what `costs` answers: money from the ledger, requests and units from what was sent, budgets as they stand. */
+import { forecast, reachedAt } from '../../domain/forecast.ts';
+import type { PriceBook } from '../../domain/price-book.ts';
+import { type Origin, SERVICES, type ServiceName } from '../../domain/service-mode.ts';
+import { type BudgetStanding, budgetStates } from '../../ledger/headroom.ts';
 import {
   type AttemptTotal,
   attemptSlots,
   attemptTotals,
   firstRequestSlots,
+  paidRequests,
   TOTAL_KEYS,
   type TotalKey,
 } from '../../store/attempt-totals.ts';
+import { freeWork } from '../../store/cache-savings.ts';
 import type { Db } from '../../store/open.ts';
-import { dayOf, type Period, unitOf, unitsOf } from './costs-period.ts';
-import { moneyJson } from './job-view.ts';
+import { edgesOf, type SpendPiece, spendByKey, spendPieces, spentIn, unknownIn } from '../../store/spend-report.ts';
+import { type Avoided, avoided } from './costs-avoided.ts';
+import { dayOf, type Period, piecesOf, unitOf, unitsOf } from './costs-period.ts';
 
 /** What rows stand for; service and origin together when nothing is asked for. */
 export type Grouping = 'service' | 'origin' | TotalKey;
@@ -20,16 +25,19 @@ export interface Usage {
   requests: number;
   pages: number;
   tokens: number;
-  /** Requests to a paid service, whose price is not known. */
+  /** Requests to a paid service that have no hold: nobody knows what they cost. */
   unpriced: number;
+  /** Nano-USD spent and reserved. */
+  spent: number;
+  held: number;
 }
 
 export interface CostGroup extends Usage {
   readonly service: AttemptTotal['service'] | null;
   readonly origin: Origin | null;
-  /** Mode or id, for the groupings by one. */
+  /** Mode, id, name or tag, for the groupings by one. */
   readonly key: string | null;
-  readonly filename: string | null;
+  filename: string | null;
 }
 
 export interface CostUnit extends Usage {
@@ -37,72 +45,149 @@ export interface CostUnit extends Usage {
   readonly name: string;
   /** Documents first worked on in it. */
   docs: number;
+  /** The part of `spent` of each service. */
+  llamaparse: number;
+  openai: number;
 }
 
-export interface CostAnswer {
+export interface CostRequest {
   readonly period: Period;
   readonly by: Grouping | undefined;
   readonly unit: 'day' | 'month' | undefined;
+  /** Rows of a grouping apart for each service and origin. */
+  readonly breakdown: boolean;
+  readonly compare: { readonly from: number; readonly to: number } | undefined;
+}
+
+export interface Projection {
+  readonly until: number;
+  readonly forecast: ReturnType<typeof forecast>;
+  /** When the budget of everything for the time ahead is used up, at that pace. */
+  readonly capReachedAt: number | null;
+}
+
+export interface CostAnswer extends CostRequest {
   readonly groups: readonly CostGroup[];
   readonly units: readonly CostUnit[];
   readonly real: Usage;
+  readonly unknown: number;
+  /** What was held for all that is settled. */
+  readonly estimated: number;
+  readonly priceVersions: readonly string[];
+  readonly avoided: Avoided;
+  readonly budgets: readonly BudgetStanding[];
+  /** `null` for a period that does not go on. */
+  readonly projection: Projection | null;
+  /** What was spent in the period to compare with. */
+  readonly compared: number | null;
 }
 
-const NOTHING: Readonly<Usage> = { requests: 0, pages: 0, tokens: 0, unpriced: 0 };
+const NOTHING: Readonly<Usage> = { requests: 0, pages: 0, tokens: 0, unpriced: 0, spent: 0, held: 0 };
 
 /** Sums of the period, in the grouping that was asked for, and by day or month. */
 export async function costAnswer(
-  db: Db,
-  period: Period,
-  by: Grouping | undefined,
-  unit: CostAnswer['unit'],
+  { db, prices, now }: { db: Db; prices: PriceBook; now: number },
+  request: CostRequest,
 ): Promise<CostAnswer> {
-  const totals = await attemptTotals(
-    db,
-    period,
-    TOTAL_KEYS.find((key): key is TotalKey => key === by),
-  );
+  const { period, by, unit, compare } = request;
+  const key = TOTAL_KEYS.find((one): one is TotalKey => one === by);
+  const edges = await edgesOf(db, period);
+  const pieces = edges === null ? [] : await spendPieces(db, piecesOf(period, unit, edges, now));
+  const allHeld = await isAllHeld(db, period, pieces);
+  const totals = await attemptTotals(db, period, { key, allHeld });
   const real = { ...NOTHING };
-  for (const total of totals) if (total.origin === 'real') add(real, total);
+  // A request for several jobs counts for each of them in rows, and once in all.
+  const once = key === undefined ? totals : await attemptTotals(db, period, { allHeld });
+  for (const total of once) if (total.origin === 'real') addRequests(real, total);
+  const money = pieces.flatMap((piece) => SERVICES.map((service) => ({ ...piece[service], service, key: null })));
+  for (const part of money) addMoney(real, part);
+  const groups = grouped(totals, request);
+  for (const row of key === undefined ? money : await spendByKey(db, period, key)) {
+    if (row.spent === 0 && row.held === 0) continue;
+    addMoney(groupOf(groups, { service: requestsOf(row.service), origin: 'real', key: row.key }, request), row);
+  }
+  const budgets = await budgetStates(db, { now, timeZone: period.timezone });
   return {
-    period,
-    by,
-    unit,
-    groups: grouped(totals, by),
-    units: unit === undefined ? [] : await unitRows(db, period, unit),
+    ...request,
+    groups: [...groups.values()].sort((a, b) => b.spent + b.held - a.spent - a.held || b.unpriced - a.unpriced),
+    units: unit === undefined ? [] : await unitRows(db, period, unit, pieces),
     real,
+    unknown: await unknownIn(db, period),
+    estimated: money.reduce((sum, { estimated }) => sum + estimated, 0),
+    priceVersions: edges?.priceVersions ?? [],
+    avoided: avoided(await freeWork(db, period), prices, now),
+    budgets,
+    projection: period.from <= now && now < period.to ? projected(pieces, budgets, period, now) : null,
+    compared: compare === undefined ? null : await spentIn(db, compare),
   };
 }
 
-/** Money of some requests in nano-USD: nothing for mock ones, `null` when one was paid for, because its price is not known. */
-export function costOf({ unpriced }: Usage): number | null {
-  return unpriced === 0 ? 0 : null;
+/**
+ * Whether every paid request of a period has a hold: as many holds as requests, for as many pages and tokens. What is not
+ * equal need not lack one (a hold may be made a moment before midnight), so each request is looked for then.
+ */
+async function isAllHeld(db: Db, period: Period, pieces: readonly SpendPiece[]): Promise<boolean> {
+  const { requests, units } = await paidRequests(db, period);
+  const sum = (of: 'holds' | 'units') =>
+    pieces.reduce((total, { llamaparse, openai }) => total + llamaparse[of] + openai[of], 0);
+  return requests === sum('holds') && units === sum('units');
 }
 
-function add(
-  sum: Usage,
-  { service, origin, requests, units }: Pick<AttemptTotal, 'service' | 'origin' | 'requests' | 'units'>,
-): void {
-  sum.requests += requests;
-  if (service === 'parse') sum.pages += units;
-  else sum.tokens += units;
-  if (origin === 'real') sum.unpriced += requests;
+/** Nano-USD that some requests have cost: `null` when the price of one is not known, which is not zero. */
+export function costOf({ unpriced, spent }: Pick<Usage, 'unpriced' | 'spent'>): number | null {
+  return unpriced === 0 ? spent : null;
 }
 
-function grouped(totals: readonly AttemptTotal[], by: Grouping | undefined): CostGroup[] {
+function addRequests(sum: Usage, row: Pick<AttemptTotal, 'service' | 'requests' | 'units' | 'unpriced'>): void {
+  sum.requests += row.requests;
+  if (row.service === 'parse') sum.pages += row.units;
+  else sum.tokens += row.units;
+  sum.unpriced += row.unpriced;
+}
+
+function addMoney(sum: Usage, { spent, held }: { spent: number; held: number }): void {
+  sum.spent += spent;
+  sum.held += held;
+}
+
+const requestsOf = (service: ServiceName): AttemptTotal['service'] => (service === 'llamaparse' ? 'parse' : 'embed');
+
+type GroupKey = Pick<CostGroup, 'service' | 'origin' | 'key'>;
+
+function grouped(totals: readonly AttemptTotal[], request: CostRequest): Map<string, CostGroup> {
   const groups = new Map<string, CostGroup>();
   for (const total of totals) {
-    const service = by === undefined || by === 'service' ? total.service : null;
-    const origin = by === undefined || by === 'origin' ? total.origin : null;
-    const id = `${service} ${origin} ${total.key}`;
-    const group = groups.get(id) ?? { ...NOTHING, service, origin, key: total.key, filename: total.filename };
-    groups.set(id, group);
-    add(group, total);
+    const group = groupOf(groups, total, request);
+    group.filename ??= total.filename;
+    addRequests(group, total);
   }
-  return [...groups.values()].sort((a, b) => b.unpriced - a.unpriced);
+  return groups;
 }
 
-async function unitRows(db: Db, period: Period, unit: 'day' | 'month'): Promise<CostUnit[]> {
+/** The row that counts something; made when there is none. */
+function groupOf(
+  groups: Map<string, CostGroup>,
+  { service, origin, key }: GroupKey,
+  { by, breakdown }: CostRequest,
+): CostGroup {
+  const split = by === undefined || breakdown;
+  const row = {
+    service: split || by === 'service' ? service : null,
+    origin: split || by === 'origin' ? origin : null,
+    key: by === undefined || by === 'service' || by === 'origin' ? null : key,
+  };
+  const id = JSON.stringify(row);
+  const group = groups.get(id) ?? { ...NOTHING, ...row, filename: null };
+  groups.set(id, group);
+  return group;
+}
+
+async function unitRows(
+  db: Db,
+  period: Period,
+  unit: 'day' | 'month',
+  money: readonly SpendPiece[],
+): Promise<CostUnit[]> {
   const slots = await attemptSlots(db, period);
   const known = new Map<number, string>();
   const nameOf = (at: number) => {
@@ -111,11 +196,21 @@ async function unitRows(db: Db, period: Period, unit: 'day' | 'month'): Promise<
     return name;
   };
   // Nothing is known from before the first request; rows of zeros would claim otherwise.
-  const names = slots[0] === undefined ? [] : unitsOf(period, unit, slots[0].at);
-  const rows = new Map<string, CostUnit>(names.map((name) => [name, { ...NOTHING, name, docs: 0 }]));
+  const first = Math.min(slots[0]?.at ?? Number.POSITIVE_INFINITY, money[0]?.from ?? Number.POSITIVE_INFINITY);
+  const names = Number.isFinite(first) ? unitsOf(period, unit, first) : [];
+  const rows = new Map<string, CostUnit>(
+    names.map((name) => [name, { ...NOTHING, name, docs: 0, llamaparse: 0, openai: 0 }]),
+  );
   for (const slot of slots) {
     const row = rows.get(nameOf(slot.at));
-    if (row !== undefined) add(row, slot);
+    if (row !== undefined) addRequests(row, slot);
+  }
+  for (const piece of money) {
+    const row = rows.get(nameOf(piece.from));
+    for (const service of row === undefined ? [] : SERVICES) {
+      addMoney(row as CostUnit, piece[service]);
+      (row as CostUnit)[service] += piece[service].spent;
+    }
   }
   for (const { at, jobs } of await firstRequestSlots(db, period)) {
     const row = rows.get(nameOf(at));
@@ -124,59 +219,24 @@ async function unitRows(db: Db, period: Period, unit: 'day' | 'month'): Promise<
   return [...rows.values()];
 }
 
-/** The name a service has in JSON and for people. */
-export function serviceNames(service: AttemptTotal['service']): { id: string; title: string } {
-  return service === 'parse' ? { id: 'llamaparse', title: 'LlamaParse' } : { id: 'openai', title: 'OpenAI embed' };
-}
-
-/** `data` of `tvdb.costs/v1`. */
-export function costsJson({ period, by, unit, groups, units, real }: CostAnswer): Record<string, unknown> {
-  const spent = costOf(real);
+/** How the period will end: from what was spent in it, against the tightest hard budget of everything that ends with it or before. */
+function projected(
+  pieces: readonly SpendPiece[],
+  budgets: readonly BudgetStanding[],
+  { to }: Period,
+  now: number,
+): Projection {
+  const span = { now, until: to };
+  const found = forecast(
+    pieces.map(({ from, llamaparse, openai }) => ({ at: from, nanoUsd: llamaparse.spent + openai.spent })),
+    span,
+  );
+  const left = budgets
+    .filter(({ budget }) => budget.scope === 'all' && budget.measure === 'cost' && budget.span === 'day')
+    .map((one) => one.left);
   return {
-    period: { from: iso(period.from), to: iso(period.to), timezone: period.timezone },
-    ledger_scope: 'local',
-    price_table: { id: null, priced: real.unpriced === 0, unpriced_calls: real.unpriced },
-    by: by ?? null,
-    groups: groups.map((group) => groupJson(group, by)),
-    days: unit === 'day' ? units.map((row) => ({ day: row.name, ...unitJson(row) })) : [],
-    months: unit === 'month' ? units.map((row) => ({ month: row.name, ...unitJson(row) })) : [],
-    totals: {
-      spent_nano_usd: spent,
-      spent_usd: moneyJson(spent).usd,
-      reserved_nano_usd: 0,
-      requests: groups.reduce((sum, group) => sum + group.requests, 0),
-      real_requests: real.requests,
-    },
-    avoided: { mock_nano_usd: null, cache_nano_usd: null },
-    caps: [],
-    projection: null,
-  };
-}
-
-function groupJson(group: CostGroup, by: Grouping | undefined): Record<string, unknown> {
-  const one = group.service !== null;
-  return {
-    service: group.service === null ? null : serviceNames(group.service).id,
-    mode: by === 'mode' ? group.key : group.origin,
-    ...(by === 'job' && { job_id: group.key, filename: group.filename }),
-    ...(by === 'document' && { document_id: group.key, filename: group.filename }),
-    ...(by === 'run' && { run_id: group.key }),
-    ...(by === 'origin' && { origin: group.origin }),
-    requests: group.requests,
-    units: one ? (group.service === 'parse' ? group.pages : group.tokens) : null,
-    unit: one ? (group.service === 'parse' ? 'page' : 'token') : null,
-    pages: group.pages,
-    tokens: group.tokens,
-    ...moneyJson(costOf(group)),
-  };
-}
-
-function unitJson(row: CostUnit): Record<string, unknown> {
-  return {
-    documents: row.docs,
-    requests: row.requests,
-    pages: row.pages,
-    tokens: row.tokens,
-    ...moneyJson(costOf(row)),
+    until: to,
+    forecast: found,
+    capReachedAt: left.length === 0 ? null : reachedAt(found, Math.min(...left), span),
   };
 }

@@ -81,6 +81,40 @@ function firstDay(today: Day, unit: PeriodWish['unit']): Day {
   return unit === 'day' ? addDays(today, 1 - DAYS_BY_DEFAULT) : today;
 }
 
+/** Pieces of a period that goes on: what a forecast is made of. A quarter of an hour of a day. */
+const PIECES = 96;
+/** Pieces of a day or month where these are rows. */
+const PIECES_OF_A_UNIT = 24;
+
+/**
+ * Spans a period is added up in: those of its days or months cut into a few each, those of a forecast, or the whole. Only
+ * from the first to the last request (`edges`) that there are.
+ */
+export function piecesOf(
+  period: Period,
+  unit: 'day' | 'month' | undefined,
+  edges: { first: number; last: number },
+  now: number,
+): { from: number; to: number }[] {
+  const { to, timezone } = period;
+  const cut = (from: number, until: number, pieces: number) => {
+    const at = (piece: number) => Math.round(from + ((until - from) * piece) / pieces);
+    return Array.from({ length: pieces }, (_none, piece) => ({ from: at(piece), to: at(piece + 1) })).filter(
+      (one) => one.from <= edges.last && one.to > edges.first && one.from < one.to,
+    );
+  };
+  if (unit === undefined) {
+    const goesOn = period.from <= now && now < to;
+    return cut(edges.first, to, goesOn ? PIECES : 1);
+  }
+  return unitsOf(period, unit, edges.first).flatMap((name) => {
+    const first = unit === 'day' ? name : `${name}-01`;
+    const start = startOf(first, timezone);
+    const end = startOf(unit === 'day' ? addDays(first, 1) : addMonths(first, 1), timezone);
+    return cut(Math.max(start, period.from), Math.min(end, to), PIECES_OF_A_UNIT);
+  });
+}
+
 /** Names of the days or months of a period, oldest first, from `first` on. */
 export function unitsOf({ from, to, timezone }: Period, unit: 'day' | 'month', first: number): string[] {
   const last = dayOf(to - 1, timezone);
@@ -96,4 +130,20 @@ export function unitsOf({ from, to, timezone }: Period, unit: 'day' | 'month', f
 /** `2026-11-22` or `2026-11`. */
 export function unitOf(day: Day, unit: 'day' | 'month'): string {
   return unit === 'day' ? day : day.slice(0, 7);
+}
+
+/**
+ * The time to compare a period with: `previous` (as long, right before it), a month (`2026-10`), or the same length from
+ * a time on (`yesterday`, `2026-11-21`, `7d`). A period that is not over is compared with as much of the other one. Throws E003.
+ */
+export function comparedPeriod(text: string, period: Period, now: number): { from: number; to: number } {
+  const { from, to, timezone } = period;
+  const length = Math.min(to, Math.max(from, now)) - from;
+  if (text === 'previous') return { from: from - (to - from), to: from - (to - from) + length };
+  if (/^\d{4}-(0[1-9]|1[0-2])$/.test(text)) {
+    const first = `${text}-01`;
+    return { from: startOf(first, timezone), to: startOf(addMonths(first, 1), timezone) };
+  }
+  const start = readValue('time', text, { where: '--compare', now, timezone: () => timezone }) as number;
+  return { from: start, to: start + length };
 }

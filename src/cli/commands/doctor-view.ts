@@ -73,7 +73,8 @@ function fixText({ status, fix }: Examined): string | null {
 function doctorPage(page: Page, { found, repairs, ms }: DoctorAnswer): void {
   for (const group of CHECK_GROUPS) {
     const here = found.filter((one) => one.group === group);
-    if (here.length > 0) page.heading(group);
+    if (here.length > 0)
+      page.heading(`${group}${group === 'Providers' ? ' (free endpoints only, nothing charged)' : ''}`);
     for (const { id, status, detail, why, fix } of here) {
       page.status(status, id.padEnd(NAME_COLUMN), ' ', detail);
       if (why !== undefined) page.line('          ', dim('why  '), why);

@@ -4,6 +4,17 @@ import { cancelCommand } from './cancel.ts';
 import { complete, completion } from './completion.ts';
 import { configGroup, configListCommand } from './config-list.ts';
 import { costsCommand } from './costs.ts';
+import { costsAcknowledgeCommand } from './costs-acknowledge.ts';
+import {
+  costsBudgetGroup,
+  costsBudgetListCommand,
+  costsBudgetRemoveCommand,
+  costsBudgetSetCommand,
+} from './costs-budget.ts';
+import { costsEstimateCommand } from './costs-estimate.ts';
+import { costsHoldsCommand, costsHoldsReleaseCommand } from './costs-holds.ts';
+import { costsReconcileCommand } from './costs-reconcile.ts';
+import { costsVerifyCommand } from './costs-verify.ts';
 import { deleteCommand } from './delete.ts';
 import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
@@ -15,6 +26,7 @@ import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
 import { serveCommand } from './serve.ts';
 import { simulateCommand } from './simulate.ts';
+import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { uploadCommand } from './upload.ts';
@@ -31,12 +43,23 @@ export const COMMANDS: readonly CommandDefinition[] = [
   searchCommand,
   exportCommand,
   costsCommand,
+  costsEstimateCommand,
+  costsBudgetGroup,
+  costsBudgetListCommand,
+  costsBudgetSetCommand,
+  costsBudgetRemoveCommand,
+  costsHoldsCommand,
+  costsHoldsReleaseCommand,
+  costsAcknowledgeCommand,
+  costsReconcileCommand,
+  costsVerifyCommand,
   healthCommand,
   modeCommand,
   configGroup,
   configListCommand,
   deleteCommand,
   doctorCommand,
+  smokeCommand,
   simulateCommand,
   help,
   completion,

@@ -6,9 +6,10 @@ import { progressOf } from '../../pipeline/stage.ts';
 import type { OnEvent } from '../../pipeline/step.ts';
 import type { JobEventRow, JobRow } from '../../store/schema.ts';
 import { duration, plural } from '../ui/format.ts';
-import { dim, type StatusWord, statusColumn } from '../ui/text.ts';
+import { dim, type StatusWord, statusColumn, warn } from '../ui/text.ts';
 import type { ProgressState, ProgressView, Ui } from '../ui/ui.ts';
 import { lastError, parkText } from './job-view.ts';
+import { noteOf } from './trace-notes.ts';
 
 /** `progress` events of the stream: at most two a second. */
 const PROGRESS_EVERY_MS = 500;
@@ -77,6 +78,8 @@ export function followJobs(options: FollowOptions): JobFollower {
       ui.event('stage', { ...common, stage: step, status: ending, ms: Math.round(ms) });
       if (options.keepSteps && ending === 'ok') view.log(keptStep(step, job, ms, ui.ascii));
     }
+    // The one of the acceptance was told before the work began.
+    if (MID_WORK.has(event.code) && step !== 'upload') view.log(warn(`${options.labelOf(job)}: ${noteOf(event)}`));
     if (event.code === 'FALLBACK') ui.event('fallback', { ...common, ...(JSON.parse(event.data) as object) });
     if (event.code === 'FAILED')
       ui.event('error', { ...common, stage: step, error: lastError(job) ?? failureIn(event) });
@@ -102,6 +105,15 @@ export function followJobs(options: FollowOptions): JobFollower {
     },
   };
 }
+
+/** What people should hear of while it happens, and not only at the end. */
+const MID_WORK: ReadonlySet<string> = new Set([
+  'FALLBACK',
+  'MODE_CHANGED',
+  'PARSE_UNKNOWN',
+  'PARSE_ADOPTED',
+  'EMBED_UNKNOWN',
+]);
 
 /** How a step ended with this event; `null` while it goes on. */
 function stageEnd(event: JobEventRow, job: JobRow, step: Step): 'ok' | 'fail' | 'wait' | 'skip' | null {

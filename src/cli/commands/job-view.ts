@@ -2,6 +2,8 @@
 import { iso } from '../../base/clock.ts';
 import type { StoredError } from '../../base/errors.ts';
 import { isEnded, isFailed, STEPS, stepOf } from '../../domain/job-state.ts';
+import { decisionOf } from '../../pipeline/route.ts';
+import type { JobRequests } from '../../store/attempt-totals.ts';
 import type { ListedJob } from '../../store/jobs/find.ts';
 import type { JobRow } from '../../store/schema.ts';
 import type { StatusWord } from '../ui/text.ts';
@@ -13,6 +15,8 @@ export interface JobSurroundings {
   readonly deadWorkers: readonly string[];
   /** Jobs that used a paid service. Their cost is unknown, because this build keeps no price ledger. */
   readonly withRealRequests: ReadonlySet<string>;
+  /** What each job asked of services; jobs that asked nothing are missing. */
+  readonly requests: ReadonlyMap<string, JobRequests>;
 }
 
 /** Whether a living worker has the job in hand. */
@@ -93,7 +97,11 @@ export function jobJson(job: ListedJob, around: JobSurroundings) {
     ended_at: iso(job.processing_completed_at),
     ms: processingMs(job),
     ...moneyJson(jobCost(job, around)),
+    services: decisionOf(job).services,
     retries: job.retry_count,
+    requests: around.requests.get(job.job_id)?.requests ?? 0,
+    remote_id: around.requests.get(job.job_id)?.remoteId ?? null,
+    request_id: around.requests.get(job.job_id)?.requestId ?? null,
     parked:
       job.park_reason === null ? null : { reason: job.park_reason, until: iso(job.run_after), note: job.park_note },
     duplicate_of: job.duplicate_of,

@@ -1,86 +1,76 @@
-/** `tvdb mode`: which services are used and why, and the saved default. */
-import { basename, dirname } from 'node:path';
+/** `tvdb mode`: which services are used and why, the saved default, and the mode of jobs that are not finished. */
 import { TvdbError } from '../../base/errors.ts';
-import type { Config } from '../../config/load.ts';
-import { SERVICE_MODES, type ServiceMode } from '../../domain/service-mode.ts';
-import { type CommandContext, defineCommand } from '../command.ts';
-import type { ModeAnswer } from './mode-view.ts';
+import { SERVICE_MODES } from '../../domain/service-mode.ts';
+import { defineCommand } from '../command.ts';
+import { MODE_SERVICE_OPTION } from './service-wishes.ts';
 
 export const modeCommand = defineCommand({
   name: 'mode',
   summary: 'show or save which services are used: mock, real or hybrid',
   description:
     'mock is free and offline; real uses the paid services only; hybrid uses the real ones and, when one cannot be used, the mock, visibly. ' +
-    'A saved mode applies where neither a flag, nor the environment, nor an .env file says otherwise.',
-  args: [{ name: 'mode', summary: 'save this as the default', value: SERVICE_MODES, optional: true }],
-  options: [],
+    'A saved mode applies to new jobs where neither a flag, nor the environment, nor an .env file says otherwise. ' +
+    'With --jobs nothing is saved: unfinished jobs follow the mode from their next step on, and a paid parse that exists is still collected.',
+  args: [
+    {
+      name: 'mode',
+      summary: 'save this as the default; with --jobs: what the jobs get',
+      value: SERVICE_MODES,
+      optional: true,
+    },
+  ],
+  options: [
+    MODE_SERVICE_OPTION,
+    {
+      name: 'jobs',
+      value: 'text',
+      repeat: true,
+      placeholder: 'id|all',
+      summary: 'change unfinished jobs instead: of a job, document or run, or all; may be repeated',
+      common: true,
+    },
+    { name: 'yes', short: 'y', summary: 'do not ask before all jobs are changed' },
+  ],
   examples: [
     ['tvdb mode', 'what is in effect here, and why'],
     ['tvdb mode hybrid', 'save hybrid in the user configuration'],
+    ['tvdb mode --service openai=mock', 'save another mode for one service; openai=default forgets it'],
+    ['tvdb mode mock --jobs 3fa85f64', 'take a job, or what is left of a run, to the mock'],
   ],
   needs: 'world',
-  exitCodes: [0, [2, 'unknown mode'], [4, 'a key is missing, or the real services are not built in; nothing is saved']],
+  exitCodes: [
+    0,
+    [2, 'unknown mode, service or id, or the job has ended'],
+    [4, 'a key is missing; nothing is saved or changed'],
+    [7, 'some jobs were changed, some had ended'],
+  ],
   json: 'tvdb.mode/v1',
   ndjson: false,
-  async handler({ args }, ctx) {
+  async handler({ args, options }, ctx) {
     const world = await ctx.openWorld();
-    const { modeResult } = await import('./mode-view.ts');
-    const { config } = ctx;
-    const saved = args.mode === undefined ? null : await save(args.mode, ctx);
-    const { source, shadowed } = config.sources.SERVICE_MODE;
-    const hidden = source.kind === 'flag' || source.kind === 'environment' || source.kind === 'file';
-    // A mode that was saved just now is in effect unless something before it in the order hides it.
-    const applies = saved !== null && !hidden;
-    const mode = applies ? saved.to : config.settings.SERVICE_MODE;
-    const decision = world.router.decide(mode);
-    const answer: ModeAnswer = {
-      mode,
-      source: applies ? { kind: 'preferences', path: config.preferencesFile } : source,
-      shadowed: [
-        ...shadowed.filter((one) => saved === null || one.source.kind !== 'preferences'),
-        ...(saved !== null && hidden
-          ? [{ source: { kind: 'preferences' as const, path: config.preferencesFile }, text: saved.to }]
-          : []),
-      ],
-      services: [
-        {
-          name: 'llamaparse',
-          title: 'LlamaParse',
-          key: config.settings.LLAMAPARSE_API_KEY ?? config.settings.LLAMA_CLOUD_API_KEY,
-          route: decision.services.llamaparse,
-        },
-        { name: 'openai', title: 'OpenAI', key: config.settings.OPENAI_API_KEY, route: decision.services.openai },
-      ],
-      saved,
-      hidden,
-    };
-    return modeResult(answer);
+    if (options.jobs.length > 0) {
+      if (args.mode === undefined) throw jobsNeedMode();
+      const { changeJobs } = await import('./mode-jobs.ts');
+      return changeJobs(
+        { mode: args.mode, services: options.service, typed: options.jobs, yes: options.yes },
+        world,
+        ctx,
+      );
+    }
+    const [{ modeAnswer }, { saveWishes }, { modeResult }] = await Promise.all([
+      import('./mode-answer.ts'),
+      import('./mode-save.ts'),
+      import('./mode-view.ts'),
+    ]);
+    const saved = await saveWishes({ mode: args.mode, services: options.service }, world, ctx);
+    return modeResult(await modeAnswer(world, ctx.config, saved), ctx);
   },
 });
 
-/** Saves a mode as the default and records the change; refused when the mode could not be used. */
-async function save(to: ServiceMode, ctx: CommandContext): Promise<NonNullable<ModeAnswer['saved']>> {
-  const { config, clock } = ctx;
-  const world = await ctx.openWorld();
-  world.router.refuseUnusable(world.router.decide(to));
-  const { readPreferences, savePreference } = await import('../../config/preferences.ts');
-  const before = readPreferences(config.preferencesFile).SERVICE_MODE ?? null;
-  const from = SERVICE_MODES.find((mode) => mode === before) ?? null;
-  if (from !== to) {
-    await savePreference(directoryOf(config), 'SERVICE_MODE', to);
-    const { recordModeChange } = await import('../../store/mode-changes.ts');
-    await world.store.write((trx) =>
-      recordModeChange(trx, { changed_at: clock.now(), from_mode: from, to_mode: to, changed_by: world.userId }),
-    );
-  }
-  return { from, to, file: config.preferencesFile };
-}
-
-/** `conf` names its file itself, so only a file of that name can be written. */
-function directoryOf({ preferencesFile }: Config): string {
-  if (basename(preferencesFile) === 'config.json') return dirname(preferencesFile);
-  throw new TvdbError('E003', {
-    message: `--config must name a file called config.json to be written, not "${preferencesFile}"`,
-    facts: { flag: '--config', value: preferencesFile, command: 'mode' },
+function jobsNeedMode(): TvdbError {
+  return new TvdbError('E002', {
+    message: '--jobs needs the mode that the jobs are to get',
+    why: `usage: tvdb mode ${SERVICE_MODES.join('|')} --jobs <id|all>`,
+    facts: { command: 'mode', flag: '--jobs' },
   });
 }

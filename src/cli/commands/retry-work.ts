@@ -35,39 +35,71 @@ export async function chooseJobs(
   return new Map(failed.map(({ job_id: id }) => [id, named.get(id) ?? false]));
 }
 
-/** One run around it all: takes the jobs up and, unless told otherwise, works until they are done. */
+/** Takes failed or held jobs up into run `runId`; a line for each. */
+export async function retryLines(
+  world: World,
+  chosen: ReadonlyMap<string, boolean>,
+  runId: string,
+  maxCost?: number,
+): Promise<RetryLine[]> {
+  const [{ retryJob }, { lineOf }, { documentById }] = await Promise.all([
+    import('../../pipeline/retry.ts'),
+    import('./retry-view.ts'),
+    import('../../store/documents.ts'),
+  ]);
+  const { agreeForJobs } = await import('./consent.ts');
+  // Before they are taken up: another worker may have them a moment later.
+  await agreeForJobs(world, [...chosen.keys()], maxCost);
+  const lines: RetryLine[] = [];
+  for (const [jobId, named] of chosen) {
+    const retried = await retryJob(world.pipeline, jobId, runId, () => {});
+    if (retried === undefined) continue;
+    const document = await documentById(world.store.db, retried.job.document_id);
+    lines.push(lineOf(retried, document?.filename ?? null, named));
+  }
+  return lines;
+}
+
+/** One run around it all: has the jobs taken up by `take` and, unless told otherwise, works until they are done. */
 export async function takeUpJobs(
   world: World,
   ctx: CommandContext,
-  chosen: ReadonlyMap<string, boolean>,
-  wait: boolean,
+  take: (runId: string) => Promise<RetryLine[]>,
+  { wait, fallbacks, maxCost }: { wait: boolean; fallbacks: boolean; maxCost: number | undefined },
 ): Promise<RetryAnswer> {
   const { ui, ids } = ctx;
-  const [{ withRun }, { retryJob }, { exitOfRetry, lineOf }, { jobById }, { documentById }] = await Promise.all([
-    import('../../pipeline/run.ts'),
-    import('../../pipeline/retry.ts'),
-    import('./retry-view.ts'),
-    import('../../store/jobs/find.ts'),
-    import('../../store/documents.ts'),
-  ]);
+  const [{ withRun }, { exitOfRetry }, { jobById }, { refusedMoney }, { agreeForJobs, capThisRun }] = await Promise.all(
+    [
+      import('../../pipeline/run.ts'),
+      import('./retry-view.ts'),
+      import('../../store/jobs/find.ts'),
+      import('../../store/jobs/money.ts'),
+      import('./consent.ts'),
+    ],
+  );
   const runId = ids.uuid();
   ui.setRun(runId);
   const ended = await withRun(world.pipeline, { runId, command: 'retry', mode: null }, async () => {
-    const lines: RetryLine[] = [];
-    for (const [jobId, named] of chosen) {
-      const retried = await retryJob(world.pipeline, jobId, runId, () => {});
-      if (retried === undefined) continue;
-      const document = await documentById(world.store.db, retried.job.document_id);
-      lines.push(lineOf(retried, document?.filename ?? null, named));
-    }
+    await capThisRun(world, runId, maxCost);
+    const lines = await take(runId);
     const taken = lines.filter(({ taken: one }) => one);
-    const answer = { runId, lines, waited: wait && taken.length > 0 };
+    if (fallbacks)
+      await agreeForJobs(
+        world,
+        taken.map(({ job }) => job.job_id),
+        maxCost,
+      );
+    const answer = { runId, lines, waited: wait && taken.length > 0, fallbacks };
     if (!answer.waited) return { answer, exitCode: exitOfRetry(answer) };
     await work(world, ctx, runId, taken);
     const after = await Promise.all(
       lines.map(async (line) => ({ ...line, job: (await jobById(world.store.db, line.job.job_id)) ?? line.job })),
     );
-    const worked = { ...answer, lines: after };
+    const refused = await refusedMoney(
+      world.store.db,
+      after.map(({ job }) => job.job_id),
+    );
+    const worked = { ...answer, lines: after, refusedMoney: refused };
     return { answer: worked, exitCode: exitOfRetry(worked) };
   });
   return ended.answer;
@@ -75,13 +107,13 @@ export async function takeUpJobs(
 
 async function work(world: World, ctx: CommandContext, runId: string, taken: readonly RetryLine[]): Promise<void> {
   const { ui, clock, interrupt } = ctx;
-  const [{ drive }, { followJobs }, { jobsOfRun }, { listenForResults }] = await Promise.all([
+  const [{ drive }, { followJobs }, { jobsOfRun }, { listenForResults, mayWaitForPaid }] = await Promise.all([
     import('../../pipeline/run.ts'),
     import('./job-progress.ts'),
     import('../../store/runs.ts'),
     import('./listening.ts'),
   ]);
-  await listenForResults(world, ctx);
+  await listenForResults(world, ctx, await mayWaitForPaid(world, ctx));
   ui.resumeWith(commandLine(['run', '--only-run', shortId(runId)]));
   const view = await ui.startProgress();
   const names = new Map(taken.map(({ job, filename }) => [job.job_id, filename]));

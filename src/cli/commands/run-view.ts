@@ -12,6 +12,27 @@ import type { Page, Ui, Warning } from '../ui/ui.ts';
 import { lastError } from './job-view.ts';
 import type { RunAnswer } from './run-answer.ts';
 import { untilText } from './status-view.ts';
+import { noteOf } from './trace-notes.ts';
+
+/** What an activity can be; closed list of `tvdb.events/v1`. */
+const ACTIVITY_STATUSES = [
+  'start',
+  'sent',
+  'ok',
+  'cached',
+  'retry',
+  'wait',
+  'unknown',
+  'adopted',
+  'webhook',
+  'fallback',
+  'mode',
+  'fail',
+  'done',
+  'resumed',
+  'taken back',
+  'cancelled',
+] as const;
 
 /** What a line of activity says. `out`: handed to a service or a step; `back`: its result; `mark`: anything else. */
 export interface Activity {
@@ -19,7 +40,7 @@ export interface Activity {
   readonly kind: 'out' | 'back' | 'mark';
   readonly stage: Step;
   readonly jobId: string;
-  readonly status: 'start' | 'ok' | 'retry' | 'wait' | 'fail' | 'done' | 'resumed' | 'taken back' | 'cancelled';
+  readonly status: (typeof ACTIVITY_STATUSES)[number];
   readonly detail: string;
   readonly ms: number | null;
 }
@@ -27,7 +48,16 @@ export interface Activity {
 /** Events that are worth a line; each step begins with one and ends with one. */
 const LINES: Partial<Record<EventCode, Pick<Activity, 'kind' | 'status'>>> = {
   PARSE_INTENT: { kind: 'out', status: 'start' },
+  PARSE_REQUESTED: { kind: 'out', status: 'sent' },
+  PARSE_UNKNOWN: { kind: 'mark', status: 'unknown' },
+  PARSE_ADOPTED: { kind: 'mark', status: 'adopted' },
+  PARSE_CACHE_HIT: { kind: 'back', status: 'cached' },
   PARSE_STORED: { kind: 'back', status: 'ok' },
+  EMBED_CACHE_HIT: { kind: 'back', status: 'cached' },
+  EMBED_UNKNOWN: { kind: 'mark', status: 'unknown' },
+  WEBHOOK_RECEIVED: { kind: 'back', status: 'webhook' },
+  FALLBACK: { kind: 'mark', status: 'fallback' },
+  MODE_CHANGED: { kind: 'mark', status: 'mode' },
   CHUNK_COMMITTED: { kind: 'back', status: 'ok' },
   EMBED_PLANNED: { kind: 'out', status: 'start' },
   EMBED_COMMITTED: { kind: 'back', status: 'ok' },
@@ -43,31 +73,57 @@ const LINES: Partial<Record<EventCode, Pick<Activity, 'kind' | 'status'>>> = {
 /** The line of an event, `null` for one that has none. */
 export function activityOf(event: JobEventRow, job: JobRow): Activity | null {
   const line = LINES[event.code as EventCode];
-  if (line === undefined) return null;
+  // A parse that runs here has no id to be told; looks at one that runs elsewhere are no news.
+  if (line === undefined || (event.code === 'PARSE_REQUESTED' && job.parse_origin !== 'real')) return null;
+  if (event.code === 'PARKED' && job.park_reason === 'awaiting_result') return null;
   const stage = (event.stage as Step | null) ?? stepOf(job.status);
   return { ...line, at: event.at, stage, jobId: job.job_id, detail: detailOf(event, job), ms: event.duration_ms };
 }
 
 function detailOf(event: JobEventRow, job: JobRow): string {
-  const data = JSON.parse(event.data) as { note?: string; why?: string; batches?: number; error?: StoredError };
+  const data = JSON.parse(event.data) as {
+    note?: string;
+    why?: string;
+    batches?: number;
+    error?: StoredError;
+    until?: number | null;
+    remote_id?: string;
+  };
   const { pages, chunks_total: chunks, embeds_total: vectors } = progressOf(job);
   if (event.code === 'PARSE_INTENT' || event.code === 'PARSE_STORED') return plural(pages, 'page');
   if (event.code === 'CHUNK_COMMITTED') return plural(chunks, 'chunk');
   if (event.code === 'EMBED_PLANNED')
     return `${plural(chunks, 'chunk')}, ${data.batches === 1 ? '1 batch' : `${data.batches ?? 0} batches`}`;
   if (event.code === 'EMBED_COMMITTED') return plural(vectors, 'vector');
+  if (event.code === 'PARSE_REQUESTED') return `remote ${data.remote_id ?? '-'}`;
+  if (TOLD.has(event.code)) return noteOf(event);
   if (event.code === 'FINALIZED') return `searchable${job.fallback_triggered === 1 ? ', DEGRADED' : ''}`;
   const error = data.error ?? (event.code === 'FAILED' ? lastError(job) : null);
   if (error !== null) return `${error.message}  ${error.code}`;
-  return data.note ?? data.why ?? (isEnded(job.status) ? '' : stepOf(job.status));
+  const told = data.note ?? data.why ?? (isEnded(job.status) ? '' : stepOf(job.status));
+  return typeof data.until === 'number' && data.until > event.at
+    ? `${told}, next in ${duration(data.until - event.at)}`
+    : told;
 }
+
+/** Events that `trace` has a sentence for. */
+const TOLD: ReadonlySet<string> = new Set<EventCode>([
+  'PARSE_UNKNOWN',
+  'PARSE_ADOPTED',
+  'PARSE_CACHE_HIT',
+  'EMBED_CACHE_HIT',
+  'EMBED_UNKNOWN',
+  'WEBHOOK_RECEIVED',
+  'FALLBACK',
+  'MODE_CHANGED',
+]);
 
 const ARROWS = { out: '-->', back: '<--', mark: ' ! ' } as const;
 
 /** `11:40:43 <-- parse  3fa85f64  file.pdf  ok  24 pages  41.7s` */
 export function activityLine(page: Page, activity: Activity, name: string, ui: Pick<Ui, 'time'>): void {
   const { at, kind, stage, jobId, status, detail, ms } = activity;
-  const result = kind === 'out' ? '' : [statusText(status), '  '];
+  const result = status === 'start' ? '' : [statusText(status), '  '];
   const time = ms === null || kind === 'out' ? '' : dim(`  ${duration(ms)}`);
   page.line(
     dim(ui.time(at)),
@@ -83,7 +139,7 @@ export function activityLine(page: Page, activity: Activity, name: string, ui: P
 
 function statusText(status: Activity['status']): Text {
   if (status === 'fail') return bad(status);
-  if (status === 'retry' || status === 'wait' || status === 'taken back') return warn(status);
+  if (['retry', 'wait', 'unknown', 'fallback', 'taken back'].includes(status)) return warn(status);
   return status === 'ok' || status === 'done' ? good(status) : status;
 }
 
@@ -113,6 +169,17 @@ export function runPage(page: Page, answer: RunAnswer): void {
   page.line(summaryLine(answer));
 }
 
+/** Documents that came through with a stand-in, and how to redo that. */
+export function fallbackWarnings({ jobs, fallbacks }: RunAnswer): Warning[] {
+  const [first] = jobs.filter((job) => job.status === 'complete' && job.fallback_triggered === 1);
+  if (first === undefined) return [];
+  const what = fallbacks === 1 ? `job ${shortId(first.job_id)}` : plural(fallbacks, 'job');
+  const redo = fallbacks === 1 ? `tvdb retry --fallbacks ${shortId(first.job_id)}` : 'tvdb retry --fallbacks';
+  return [
+    { code: 'TVDB-W302', message: `${what} DEGRADED: a mock stood in for a real service; redo it for real: ${redo}` },
+  ];
+}
+
 /** Jobs that rest are no failure, but somebody should know. */
 export function parkedWarnings({ parked }: RunAnswer, ui: Pick<Ui, 'date' | 'time'>, now: number): Warning[] {
   return parked.map(({ jobs, text, until }) => ({
@@ -126,6 +193,7 @@ const ENDS: Record<RunAnswer['stoppedBy'], string> = {
   limit: 'done',
   idle: 'idle',
   timeout: 'time up',
+  cap: 'run cap reached',
   failure: 'stopped',
   stopped: 'stopped',
 };

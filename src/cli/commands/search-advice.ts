@@ -1,6 +1,5 @@
 /** What a search says besides its hits: what it left out, and why it found nothing. */
 import { shortId } from '../../base/ids.ts';
-import type { Route } from '../../domain/service-mode.ts';
 import type { FoundChunks } from '../../pipeline/search-documents.ts';
 import { commandLine } from '../command-line.ts';
 import { plural } from '../ui/format.ts';
@@ -15,9 +14,10 @@ export interface Filters {
 }
 
 /** That a mock stands in for the service that was asked for: its space is another one. */
-export function fallbackWarnings(route: Route, space: string): Warning[] {
+export function fallbackWarnings({ route, space, failure }: FoundChunks): Warning[] {
   if (!route.fallback) return [];
-  const message = `openai falls back to MOCK: ${routeReason(route, 'openai')}; searched is ${space}, where only mock vectors are`;
+  const why = failure === null ? routeReason(route, 'openai') : `${failure.message} (${failure.label})`;
+  const message = `openai falls back to MOCK: ${why}; searched is ${space}, where only mock vectors are`;
   return [{ code: 'TVDB-W302', message }];
 }
 

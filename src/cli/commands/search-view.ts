@@ -1,12 +1,11 @@
 /** `search` on a screen and in a pipe. Passages are text of documents: they reach the screen only through the page. */
 import { shortId } from '../../base/ids.ts';
 import type { Route, ServiceMode } from '../../domain/service-mode.ts';
-import type { FoundChunks } from '../../pipeline/search-documents.ts';
+import type { FoundChunks, LabelledHit } from '../../pipeline/search-documents.ts';
 import { bestPassage } from '../../search/passage.ts';
-import type { SearchHit } from '../../search/query.ts';
 import { display } from '../ui/display.ts';
 import { count, duration, plural, usd } from '../ui/format.ts';
-import { accent, type Cell, dim, strong } from '../ui/text.ts';
+import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page } from '../ui/ui.ts';
 import { wrap } from '../ui/wrap.ts';
 
@@ -23,7 +22,7 @@ export function searchPage(
 ): void {
   page.line(
     strong(`${count(found.hits.length)} of ${plural(found.searched, 'chunk')}`),
-    `   space ${found.space}   ${seconds(found.ms)}   ${usd(found.costNanoUsd)}`,
+    `   space ${found.space}   ${seconds(found.ms)}   ${usd(found.costNanoUsd)}${found.cached ? ' (known query)' : ''}`,
   );
   for (const [index, hit] of found.hits.entries()) {
     page.blank();
@@ -33,6 +32,8 @@ export function searchPage(
       strong(hit.filename),
       `  ${pages(hit)}   `,
       accent(`${shortId(hit.documentId)}#${hit.chunkOrd}`),
+      '   ',
+      originText(hit),
     );
     if (hit.headingPath.length > 0) page.line(' '.repeat(INDENT), dim(hit.headingPath.join(' > ')));
     page.passage(full ? hit.text : snippet(hit.text, found.query, page.cols), INDENT);
@@ -41,6 +42,12 @@ export function searchPage(
   }
   if (why.length > 0) page.blank();
   for (const line of why) page.line(line);
+}
+
+/** Who made a hit: `real` or `mock` for parse and vector alike, the two apart where they differ. A stand-in is shouted. */
+function originText({ parseOrigin, origin, fallback }: LabelledHit): Text {
+  const text = parseOrigin === null || parseOrigin === origin ? origin : `${parseOrigin} parse, ${origin} vector`;
+  return fallback ? warn(`${text.replaceAll('mock', 'MOCK')} (fallback)`) : dim(text);
 }
 
 /** At most three lines of a chunk at this width. */
@@ -54,7 +61,7 @@ function snippet(text: string, query: string, cols: number): string {
   return bestPassage(text, query, Math.floor(width / 2)).text;
 }
 
-function pages({ pageFrom, pageTo }: SearchHit): string {
+function pages({ pageFrom, pageTo }: LabelledHit): string {
   return pageFrom === pageTo ? `p.${pageFrom}` : `pp.${pageFrom}-${pageTo}`;
 }
 
@@ -62,8 +69,8 @@ function seconds(ms: number): string {
   return ms < 10_000 ? `${(ms / 1000).toFixed(2)}s` : duration(ms);
 }
 
-/** One hit for a pipe: rank, score, file, pages, document, chunk, headings, text. */
-export function hitRow(hit: SearchHit, index: number): Cell[] {
+/** One hit for a pipe: rank, score, file, pages, document, chunk, headings, text, parse origin, vector origin, fallback. */
+export function hitRow(hit: LabelledHit, index: number): Cell[] {
   const { pageFrom, pageTo } = hit;
   return [
     index + 1,
@@ -74,6 +81,9 @@ export function hitRow(hit: SearchHit, index: number): Cell[] {
     hit.chunkOrd,
     hit.headingPath.join(' > '),
     hit.text,
+    hit.parseOrigin,
+    hit.origin,
+    hit.fallback ? 'fallback' : null,
   ];
 }
 
@@ -95,6 +105,7 @@ export function searchJson(
     excluded: found.excluded.map(({ space, chunks }) => ({ embedding_space: space, chunks })),
     best_score: found.bestScore,
     cost: { total_nano_usd: cost, total_usd: cost === null ? null : cost / 1e9, tokens: found.tokens },
+    cached: found.cached,
     ms: found.ms,
     results: found.hits.map((hit, index) => ({
       rank: index + 1,
@@ -109,6 +120,9 @@ export function searchJson(
       path: hit.sourcePath,
       heading_path: hit.headingPath,
       origin: hit.origin,
+      parse_origin: hit.parseOrigin,
+      embed_origin: hit.origin,
+      fallback: hit.fallback,
       superseded_by: hit.supersededBy,
       text: hit.text,
     })),

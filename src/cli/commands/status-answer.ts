@@ -1,7 +1,8 @@
 /** Gathers what `status` answers: services, queue, jobs. Reads the store only; starts nothing and asks no service. */
 import { iso } from '../../base/clock.ts';
 import { isFailed, type JobStatus, STEPS, type Step, stepOf } from '../../domain/job-state.ts';
-import { jobsWithRealRequests } from '../../store/attempt-totals.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { jobsWithRealRequests, requestsOfJobs } from '../../store/attempt-totals.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
 import {
   countContent,
@@ -82,10 +83,9 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
   const listed = await listJobs(db, { ...request, limit: request.limit + 1 });
   const jobs = listed.slice(0, request.limit);
   const statuses = await statusesOf(db, request.jobIds ?? jobs.map(({ job_id: id }) => id));
-  const withRealRequests = await jobsWithRealRequests(
-    db,
-    jobs.map(({ job_id: id }) => id),
-  );
+  const listedIds = jobs.map(({ job_id: id }) => id);
+  const withRealRequests = await jobsWithRealRequests(db, listedIds);
+  const requests = await requestsOfJobs(db, listedIds);
   const lastBeat = workers[0]?.heartbeat_at;
   return {
     at,
@@ -98,7 +98,7 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
     jobs,
     more: listed.length > jobs.length,
     statuses,
-    around: { now: at, deadWorkers: dead, withRealRequests },
+    around: { now: at, deadWorkers: dead, withRealRequests, requests },
   };
 }
 
@@ -159,33 +159,40 @@ function workerLine({ liveWorkers, active, waiting }: QueueState, sinceBeat: num
     : { ...base, word: 'skip', state: 'none running', detail: 'nothing to do' };
 }
 
-async function routeLines({ router, config }: World): Promise<ServiceLine[]> {
+async function routeLines({ router, config, clock }: World): Promise<ServiceLine[]> {
   const wishes = serviceWishes([], config.settings);
   const { services, mode: general } = await router.decideNow(config.settings.SERVICE_MODE, wishes);
-  return (['llamaparse', 'openai'] as const).map((name) => {
+  const lines: ServiceLine[] = [];
+  for (const name of SERVICES) {
     const route = services[name];
     const mode = wishes[name] ?? general;
-    return {
+    const state = route.use === 'real' ? await router.stateOf(name) : undefined;
+    const blocked = state?.open === true && state.why !== 'ok' ? state : null;
+    const retryAt = blocked?.retryAt ?? route.retryAt ?? null;
+    const reason = blocked === null ? routeReason(route, name) : routeReason({ ...route, why: blocked.why }, name);
+    lines.push({
       name,
       title: name === 'openai' ? 'OpenAI' : 'LlamaParse',
-      word: route.use === null ? ('fail' as const) : route.fallback ? ('warn' as const) : ('ok' as const),
+      word: route.use === null ? 'fail' : route.fallback || blocked !== null ? 'warn' : 'ok',
       state:
         route.use === null
           ? `${mode} -> none`
           : route.use === mode
             ? mode
             : `${mode} -> ${route.use.toUpperCase()}${route.fallback ? ' (fallback)' : ''}`,
-      detail: routeReason(route, name),
+      detail: retryAt === null ? reason : `${reason}, next try in ${age(Math.max(0, retryAt - clock.now()))}`,
       json: {
         mode_configured: mode,
         mode_effective: route.use,
         reason: route.why,
         fallback: route.fallback,
+        blocked: blocked?.why ?? null,
         since: null,
-        retry_at: iso(route.retryAt ?? null),
+        retry_at: iso(retryAt),
       },
-    };
-  });
+    });
+  }
+  return lines;
 }
 
 /** `data` of `tvdb.status/v1`. */

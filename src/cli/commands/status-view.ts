@@ -1,12 +1,15 @@
 /** `status` on a screen and in a pipe. */
 import { iso } from '../../base/clock.ts';
 import { shortId } from '../../base/ids.ts';
-import { isEnded, STEPS } from '../../domain/job-state.ts';
+import { isEnded, STEPS, stepOf } from '../../domain/job-state.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { decisionOf } from '../../pipeline/route.ts';
 import type { ListedJob } from '../../store/jobs/find.ts';
 import { age, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, statusStyle, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
 import { jobCost, jobWord, lastError, PARK_TEXTS, parkText, processingMs, stepNumber } from './job-view.ts';
+import { routeReason } from './route-text.ts';
 import type { QueueState, StatusAnswer } from './status-answer.ts';
 
 /** Failures spelled out under the table; the rest is one `trace` away. */
@@ -117,13 +120,34 @@ function reasonLines(page: Page, { jobs, at, around }: StatusAnswer, ui: Pick<Ui
     if (jobWord(job, around) === 'fail' && error !== null) {
       lines.push([accent(shortId(job.job_id)), '  ', strong(error.code), `  ${error.message}`]);
     } else if (rest !== null) {
-      lines.push([accent(shortId(job.job_id)), `  ${rest}, ${untilText(job.run_after, at, ui)}`]);
+      const tries = job.retry_count > 0 ? dim(`  try ${job.retry_count + 1}`) : '';
+      lines.push([
+        accent(shortId(job.job_id)),
+        `  ${rest}, ${untilText(job.run_after, at, ui)}`,
+        tries,
+        remoteText(job, around),
+      ]);
+    } else if (job.status === 'complete' && job.fallback_triggered === 1) {
+      const { services } = decisionOf(job);
+      const fallen = SERVICES.filter((service) => services[service].fallback).map(
+        (service) =>
+          `${service === 'openai' ? 'embed' : 'parse'} used MOCK: ${routeReason(services[service], service)}`,
+      );
+      lines.push([accent(shortId(job.job_id)), `  ${fallen.join('; ')}`]);
     }
   }
   if (lines.length === 0) return;
   page.blank();
   for (const line of lines.slice(0, REASONS_SHOWN)) page.line(...line);
   if (lines.length > REASONS_SHOWN) page.line(dim(`... ${plural(lines.length - REASONS_SHOWN, 'more reason')}`));
+}
+
+/** The id of a parse that is out, for the support of its service. */
+function remoteText(job: ListedJob, { requests }: StatusAnswer['around']): Text {
+  const remoteId = requests.get(job.job_id)?.remoteId ?? null;
+  return stepOf(job.status) !== 'parse' || remoteId === null || job.parse_origin !== 'real'
+    ? ''
+    : dim(`  remote ${remoteId}`);
 }
 
 /** One job for a pipe: job, document, status, word, step, file, created, time in ms, cost in USD, error code. */

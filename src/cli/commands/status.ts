@@ -109,7 +109,9 @@ async function toResult(answer: StatusAnswer, { ui }: CommandContext, jobsOnly: 
 function nextStep({ queue, jobs, around }: StatusAnswer): string | undefined {
   const failed = jobs.find((job) => jobWord(job, around) === 'fail');
   if (failed !== undefined) return `tvdb trace ${shortId(failed.job_id)}`;
-  return queue.waiting > 0 && queue.liveWorkers === 0 ? 'tvdb run' : undefined;
+  if (queue.waiting > 0 && queue.liveWorkers === 0) return 'tvdb run';
+  const degraded = jobs.find((job) => jobWord(job, around) === 'warn');
+  return degraded === undefined ? undefined : `tvdb retry --fallbacks ${shortId(degraded.job_id)}`;
 }
 
 function exitStatus({ statuses }: StatusAnswer): ExitCode {

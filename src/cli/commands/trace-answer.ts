@@ -2,8 +2,8 @@
 import { iso } from '../../base/clock.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import { type Note, type Span, type SpanStatus, type Timeline, timeline } from '../../pipeline/timeline.ts';
-import { jobsWithRealRequests } from '../../store/attempt-totals.ts';
-import { attemptsOfJob } from '../../store/attempts.ts';
+import { jobsWithRealRequests, requestsOfJobs } from '../../store/attempt-totals.ts';
+import { attemptsOfJob, sharersOf } from '../../store/attempts.ts';
 import { documentById } from '../../store/documents.ts';
 import { eventsOfJob } from '../../store/events.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
@@ -11,6 +11,7 @@ import type { DocumentRow, JobEventRow } from '../../store/schema.ts';
 import { deadWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import { type JobSurroundings, jobCost, jobJson, moneyJson } from './job-view.ts';
+import { requestJson, type TracedRequest } from './trace-requests.ts';
 
 /** One line of the story: a try of a step, or a note between tries. */
 export type Row = { readonly kind: 'span'; readonly span: Span } | { readonly kind: 'note'; readonly note: Note };
@@ -25,6 +26,8 @@ export interface TracedJob {
   readonly around: JobSurroundings;
   /** Most tries of a step. */
   readonly tries: number;
+  /** Every request it has a part in, oldest first. */
+  readonly requests: readonly TracedRequest[];
 }
 
 export interface TraceRequest {
@@ -43,15 +46,27 @@ export async function tracedJob(
   if (job === undefined) return undefined;
   const now = clock.now();
   const events = await eventsOfJob(db, jobId);
-  const line = timeline(job, events, await attemptsOfJob(db, jobId), now);
+  const attempts = await attemptsOfJob(db, jobId);
+  const sharers = await sharersOf(
+    db,
+    jobId,
+    attempts.map(({ attempt_id: id }) => id),
+  );
+  const line = timeline(job, events, attempts, now);
   return {
     job,
     document: await documentById(db, job.document_id),
     events,
     line,
     rows: rowsOf(line, request),
-    around: { now, deadWorkers: await deadWorkers(db), withRealRequests: await jobsWithRealRequests(db, [jobId]) },
+    around: {
+      now,
+      deadWorkers: await deadWorkers(db),
+      withRealRequests: await jobsWithRealRequests(db, [jobId]),
+      requests: await requestsOfJobs(db, [jobId]),
+    },
     tries: config.settings.MAX_RETRIES + 1,
+    requests: attempts.map((one) => ({ ...one, sharedWith: sharers.get(one.attempt_id) ?? [] })),
   };
 }
 
@@ -117,6 +132,11 @@ export function spanJson(span: Span, tries: number): Record<string, unknown> {
     retry_after_ms: until === null ? null : Math.max(0, until - (span.events.at(-1)?.at ?? until)),
     mode: last?.origin ?? null,
     requests: span.attempts.filter(({ sent }) => sent !== null).length,
+    remote_id: last?.remote_id ?? null,
+    request_id: last?.upstream_request_id ?? null,
+    outcome: last?.outcome ?? null,
+    cached: span.events.some(({ code }) => code === 'PARSE_CACHE_HIT' || code === 'EMBED_CACHE_HIT'),
+    until: until === null ? null : iso(until),
     ...moneyJson(spanCost(span)),
   };
 }
@@ -142,7 +162,7 @@ function eventJson(event: JobEventRow, origin: number): Record<string, unknown> 
 
 /** `data` of `tvdb.trace/v1` for one job. */
 export function traceJson(traced: TracedJob) {
-  const { job, document, events, line, rows, around, tries } = traced;
+  const { job, document, events, line, rows, around, tries, requests } = traced;
   const progress = progressOf(job);
   const stages = new Set(rows.map(stageOf));
   return {
@@ -161,6 +181,8 @@ export function traceJson(traced: TracedJob) {
     embedding_origin: job.embed_origin,
     cost: { total_nano_usd: jobCost(job, around), total_usd: moneyJson(jobCost(job, around)).usd },
     spans: rows.flatMap((row) => (row.kind === 'span' ? [spanJson(row.span, tries)] : [])),
+    attempts: requests.filter(({ service }) => stages.has(service)).map((one) => requestJson(one, job.created_at)),
+    upgrades_job: job.upgrades_job,
     events: events
       .filter(({ stage }) => stage === null || stages.has(stage))
       .map((event) => eventJson(event, job.created_at)),
@@ -190,7 +212,11 @@ export const EMPTY_TRACE: { readonly [K in keyof TraceJson]: TraceJson[K] extend
   ms: null,
   nano_usd: null,
   usd: null,
+  services: null,
   retries: null,
+  requests: null,
+  remote_id: null,
+  request_id: null,
   parked: null,
   duplicate_of: null,
   error_code: null,
@@ -206,5 +232,7 @@ export const EMPTY_TRACE: { readonly [K in keyof TraceJson]: TraceJson[K] extend
   embedding_origin: null,
   cost: null,
   spans: [],
+  attempts: [],
+  upgrades_job: null,
   events: [],
 };

@@ -1,10 +1,10 @@
 /** The parts of a trace beyond its table: the picture, and every event and request. */
-import { shortId } from '../../base/ids.ts';
 import { STEPS } from '../../domain/job-state.ts';
 import { duration } from '../ui/format.ts';
 import { dim } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
 import type { TracedJob } from './trace-answer.ts';
+import { requestLines } from './trace-requests.ts';
 
 const CHART_FROM_COLS = 80;
 const CHART_LABEL = 8;
@@ -39,7 +39,7 @@ export function chart(page: Page, { rows, line }: TracedJob): void {
 }
 
 /** Every event and every request, for `--full`. Bodies are kept nowhere and so never shown. */
-export function fullEvents(page: Page, { events, line, job }: TracedJob, ui: Pick<Ui, 'time'>): void {
+export function fullEvents(page: Page, { events, job, requests }: TracedJob, ui: Pick<Ui, 'time'>): void {
   page.blank();
   page.heading('Events');
   for (const event of events) {
@@ -49,15 +49,5 @@ export function fullEvents(page: Page, { events, line, job }: TracedJob, ui: Pic
       dim(event.data === '{}' ? '' : event.data),
     );
   }
-  const attempts = line.spans.flatMap((span) => span.attempts);
-  if (attempts.length === 0) return;
-  page.blank();
-  page.heading('Requests');
-  for (const one of attempts) {
-    const took = one.latency_ms === null ? '-' : duration(one.latency_ms);
-    page.line(
-      `${shortId(one.attempt_id)}  ${one.service}  ${one.origin}  ${one.outcome}  ${took}  `,
-      dim(`request ${one.request_hash.slice(0, 12)}  remote ${one.remote_id ?? '-'}`),
-    );
-  }
+  requestLines(page, requests, ui);
 }

@@ -1,14 +1,18 @@
 /** `trace` on a screen and in a pipe. */
 import { shortId } from '../../base/ids.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { decisionOf } from '../../pipeline/route.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import type { Span, SpanStatus } from '../../pipeline/timeline.ts';
 import { bytes, count, duration, plural, usd } from '../ui/format.ts';
-import { accent, type Cell, dim, plainText, type Style, statusStyle, strong } from '../ui/text.ts';
+import { accent, type Cell, dim, plainText, type Style, statusStyle, strong, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
 import { jobCost, jobWord, lastError, parkText, processingMs } from './job-view.ts';
+import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
 import { atMs, factOf, factsOf, type Row, stageOf, type TracedJob } from './trace-answer.ts';
 import { chart, fullEvents } from './trace-chart.ts';
+import { noteOf } from './trace-notes.ts';
 
 const STYLES: Record<SpanStatus, Style> = {
   ok: 'good',
@@ -45,6 +49,8 @@ export function traceHeader(page: Page, { job, document, around }: TracedJob, ui
   if (job.embedding_space !== null)
     page.field('space', `${job.embedding_space}   embedding: ${job.embed_origin ?? 'unknown'}`);
   page.field('reference', job.correlation_id);
+  if (job.upgrades_job !== null)
+    page.field('redoes', accent(shortId(job.upgrades_job)), dim('   what fell back there, for real'));
   if (job.duplicate_of !== null)
     page.field('same as', accent(shortId(job.duplicate_of)), dim('   its text and vectors are used'));
 }
@@ -69,7 +75,7 @@ export function tracePage(
         { head: 'TRY' },
         { head: 'DETAIL', flex: true },
       ],
-      rows: traced.rows.map((row) => rowCells(row, traced)),
+      rows: traced.rows.map((row) => rowCells(row, traced, true)),
     });
   }
   chart(page, traced);
@@ -85,14 +91,23 @@ export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui
     page.blank();
     page.field(error.code, strong(error.message), error.why === null ? '' : `: ${error.why}`);
     page.field('fix', error.fix);
+  } else if (jobWord(job, around) === 'warn') {
+    page.blank();
+    const { services } = decisionOf(job);
+    for (const service of SERVICES) {
+      if (!services[service].fallback) continue;
+      const step = service === 'openai' ? 'embed' : 'parse';
+      page.field('fallback', warn(`${step} used MOCK: `), routeReason(services[service], service));
+    }
+    page.field('', 'redo for real: ', accent(`tvdb retry --fallbacks ${shortId(job.job_id)}`));
   } else if (rest !== null) {
     page.blank();
     page.field('parked', `${rest}, ${untilText(job.run_after, around.now, ui)}`);
   }
 }
 
-/** One row of the table. */
-function rowCells(row: Row, traced: TracedJob): Cell[] {
+/** One row of the table; `short` where there is room for a code and not for a sentence. */
+function rowCells(row: Row, traced: TracedJob, short = false): Cell[] {
   if (row.kind === 'note') {
     const { event } = row.note;
     return [
@@ -101,7 +116,7 @@ function rowCells(row: Row, traced: TracedJob): Cell[] {
       event.code === 'FALLBACK' ? { text: 'MOCK', style: 'warn' } : dim('note'),
       null,
       null,
-      noteText(row),
+      short && event.code === 'FALLBACK' ? shortFallback(factsOf(event)) : noteOf(event),
     ];
   }
   const { span } = row;
@@ -112,7 +127,7 @@ function rowCells(row: Row, traced: TracedJob): Cell[] {
     { text: span.status, style: STYLES[span.status] },
     span.ms === null ? null : duration(span.ms),
     `${span.attempt}/${Math.max(of, span.attempt)}`,
-    spanText(span, traced),
+    spanText(span, traced, short),
   ];
 }
 
@@ -136,40 +151,52 @@ export function followLine(page: Page, row: Row, traced: TracedJob): void {
 export function rowForPipe(row: Row, traced: TracedJob): Cell[] {
   const { job } = traced;
   if (row.kind === 'note')
-    return [job.job_id, atMs(row), stageOf(row), row.note.event.code.toLowerCase(), null, null, noteText(row)];
+    return [job.job_id, atMs(row), stageOf(row), row.note.event.code.toLowerCase(), null, null, noteOf(row.note.event)];
   const { span } = row;
-  return [job.job_id, span.startMs, span.stage, span.status, span.ms, span.attempt, spanText(span, traced)];
+  return [job.job_id, span.startMs, span.stage, span.status, span.ms, span.attempt, spanText(span, traced, false)];
+}
+
+function shortFallback({ service, reason }: Record<string, unknown>): string {
+  return `${String(service)} fell back: ${String(reason).replaceAll('_', ' ')}`;
 }
 
 function offset(ms: number): string {
   return `+${duration(ms)}`;
 }
 
-function noteText({ note: { event } }: Extract<Row, { kind: 'note' }>): string {
-  const facts = factsOf(event);
-  if (event.code === 'FALLBACK')
-    return `fallback: ${String(facts.service)} uses ${String(facts.to)}, ${String(facts.reason)}`;
-  if (event.code === 'LEASE_RECLAIMED')
-    return facts.held === true
-      ? 'its worker died too often, held until you act'
-      : 'its worker died, the job was taken back';
-  if (event.code === 'RESUMED') return 'taken up again';
-  if (event.code === 'CANCELLED') return 'cancelled';
-  if (event.code === 'UPLOAD_ATTACHED') return 'uploaded again while in work, attached';
-  if (event.code === 'DOCUMENT_DELETED') return 'the document was deleted';
-  return event.code.toLowerCase().replaceAll('_', ' ');
-}
-
-function spanText(span: Span, { job }: TracedJob): string {
+function spanText(span: Span, { job, requests }: TracedJob, short: boolean): string {
   const last = span.events.at(-1);
   const facts = last === undefined ? {} : factsOf(last);
   const error = facts.error as { code?: unknown; message?: unknown } | undefined;
-  if (span.status === 'fail' && error !== undefined) return `${String(error.code)} ${String(error.message)}`;
-  if (span.status === 'retry' || span.status === 'lost') return String(facts.note ?? facts.why ?? 'the worker died');
-  if (span.status === 'wait' && facts.note !== undefined) return String(facts.note);
-  return [figures(span), span.status === 'run' ? progressText(span, job.progress) : '', remote(span)]
-    .filter((part) => part !== '')
-    .join('  ');
+  const told = () => {
+    if (span.status === 'fail' && error !== undefined) return `${String(error.code)} ${String(error.message)}`;
+    if (short && span.status === 'retry' && typeof facts.error_code === 'string')
+      return `${facts.error_code}${statusText(span)}${waitText(span)}`;
+    if (span.status === 'retry' || span.status === 'lost')
+      return `${String(facts.note ?? facts.why ?? 'the worker died')}${waitText(span)}`;
+    if (span.status === 'wait' && facts.note !== undefined) return String(facts.note);
+    return [figures(span), span.status === 'run' ? progressText(span, job.progress) : ''].filter(Boolean).join('  ');
+  };
+  return [told(), remote(span), shared(span, requests)].filter((part) => part !== '').join('  ');
+}
+
+function statusText({ attempts }: Span): string {
+  const status = attempts.at(-1)?.http_status ?? null;
+  return status === null ? '' : ` ${status}`;
+}
+
+/** How long it was to rest before the next try. */
+function waitText(span: Span): string {
+  const until = factOf(span, 'until');
+  const at = span.events.at(-1)?.at;
+  return until === null || at === undefined || until <= at ? '' : `, next in ${duration(until - at)}`;
+}
+
+/** That other jobs had chunks in the same request. */
+function shared({ attempts }: Span, requests: TracedJob['requests']): string {
+  const ids = new Set(attempts.map(({ attempt_id: id }) => id));
+  const others = new Set(requests.filter(({ attempt_id: id }) => ids.has(id)).flatMap(({ sharedWith }) => sharedWith));
+  return others.size === 0 ? '' : `shared with ${plural(others.size, 'other job')}`;
 }
 
 function figures(span: Span): string {
@@ -195,9 +222,10 @@ function requests({ attempts }: Span): string {
 
 function remote({ attempts }: Span): string {
   const last = attempts.at(-1);
-  const id = last?.upstream_request_id ?? last?.remote_id ?? null;
+  const id = last?.remote_id ?? last?.upstream_request_id ?? null;
   const origin = last === undefined ? '' : last.origin;
-  return [origin, id === null ? '' : shortId(id)].filter((part) => part !== '').join(' ');
+  const outcome = last?.outcome === 'unknown' || last?.outcome === 'adopted' ? last.outcome : '';
+  return [origin, id === null ? '' : shortId(id), outcome].filter((part) => part !== '').join(' ');
 }
 
 function progressText(span: Span, progress: string): string {

@@ -1,51 +1,26 @@
-/** `upload` on a screen and in a pipe: the plan before, the outcome after. */
+/** What came of an `upload`, on a screen and in a pipe. */
 import { shortId } from '../../base/ids.ts';
-import type { Route, ServiceName } from '../../domain/service-mode.ts';
-import type { RouterDecision } from '../../services/router.ts';
-import { bytes, count, duration, plural, usd } from '../ui/format.ts';
+import { decimalUsd, formatUsd } from '../../domain/money.ts';
+import { SERVICES } from '../../domain/service-mode.ts';
+import { decisionOf } from '../../pipeline/route.ts';
+import { count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui, Warning } from '../ui/ui.ts';
+import { budgetText } from './consent.ts';
 import { parkText } from './job-view.ts';
 import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
-import { documentCost, estimate, workedMs } from './upload-json.ts';
+import { documentCost, workedMs } from './upload-json.ts';
+import { NO_MONEY } from './upload-money.ts';
 import {
   DOCUMENT_STATUSES,
   type DocumentResult,
   type DocumentStatus,
+  degradedOnes,
+  redoCommand,
   totalsOf,
   type UploadAnswer,
 } from './upload-result.ts';
-
-export interface PlanFigures {
-  readonly documents: number;
-  readonly pages: number;
-  readonly bytes: number;
-  readonly decision: RouterDecision;
-  /** As people read it: `default`, `--mode`, a file. */
-  readonly modeSource: string;
-}
-
-/** What is about to happen: a block on a terminal, one line elsewhere. */
-export function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, now: number): void {
-  const { mode, services } = plan.decision;
-  const nano = estimate(plan);
-  if (!ui.err.tty) {
-    page.line(
-      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${nano === null ? 'unknown' : (nano / 1e9).toFixed(4)}`,
-    );
-    return;
-  }
-  const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
-  page.field('Plan', strong(size), `   mode ${mode} `, dim(`(${plan.modeSource})`));
-  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), `   est ${usd(nano)}`);
-  page.line('  embed   ', routeText(services.openai, 'openai'), `   est ${usd(nano)}`);
-}
-
-function routeText(route: Route, service: ServiceName): Text {
-  if (!route.fallback) return (route.use ?? 'none').padEnd(6);
-  return warn(`${(route.use ?? 'none').toUpperCase()} (fallback: ${routeReason(route, service)})`);
-}
 
 /** Documents listed one by one; finished ones beyond this are counted. */
 const LISTED = 20;
@@ -58,6 +33,10 @@ export function uploadPage(page: Page, answer: UploadAnswer, ui: Pick<Ui, 'date'
   else manyLines(page, documents, ui, now);
   skippedLines(page, answer);
   if (documents.length > 1 || answer.skipped.length > 0) page.line(closingLine(answer));
+  const { budget, likelyNanoUsd: likely } = answer.money ?? NO_MONEY;
+  if (budget === null) return;
+  if (documents.length > 1) page.line('  cost    ', costText(documents, likely));
+  page.line('  budget  ', budgetText(budget, null));
 }
 
 const LABELS: Record<DocumentStatus, string> = {
@@ -92,8 +71,7 @@ function singleBlock(
   );
   if (outcome === null || (status !== 'complete' && status !== 'duplicate')) return;
   page.line('  made    ', madeText(document));
-  if (status === 'complete')
-    page.line('  cost    ', `${usd(documentCost(document))} actual, ${usd(estimate(answer))} estimated`);
+  if (status === 'complete') page.line('  cost    ', costText([document], (answer.money ?? NO_MONEY).likelyNanoUsd));
   if (outcome.superseded.length > 0) {
     page.line(
       '  replaced',
@@ -104,9 +82,25 @@ function singleBlock(
   if (degraded) fallbackLines(page, document);
 }
 
+/** Actual, estimate and difference on one line; a document that is named twice counts once. */
+function costText(documents: readonly DocumentResult[], likely: number): Text {
+  const own = documents.filter(({ sameAs }) => sameAs === null);
+  const actual = own.reduce<number | null>((sum, document) => {
+    const cost = documentCost(document);
+    return sum === null || cost === null ? null : sum + cost;
+  }, 0);
+  const provisional = own.some(({ outcome }) => outcome?.uses.some((use) => use.provisional) === true);
+  const difference = actual === null ? 0 : actual - likely;
+  return [
+    `${usd(actual)} actual, ${formatUsd(likely, 'up')} estimated`,
+    difference === 0 ? '' : dim(`   ${difference > 0 ? '+' : '-'}${usd(Math.abs(difference))}`),
+    provisional ? dim('   provisional: not billed yet') : '',
+  ];
+}
+
 function fallbackLines(page: Page, { outcome }: DocumentResult): void {
   if (outcome === null) return;
-  const { services } = JSON.parse(outcome.maker.service_router_config) as RouterDecision;
+  const { services } = decisionOf(outcome.maker);
   const parts = [
     ['parse', services.llamaparse, 'llamaparse', outcome.pages, 'page'],
     ['embed', services.openai, 'openai', outcome.chunks, 'chunk'],
@@ -119,6 +113,7 @@ function fallbackLines(page: Page, { outcome }: DocumentResult): void {
     );
   }
   if (services.openai.fallback) page.line(warn('  warn    '), 'these vectors are not comparable with real ones');
+  page.line('          redo for real: ', accent(redoCommand(outcome.maker.job_id)));
 }
 
 function manyLines(page: Page, documents: readonly DocumentResult[], ui: Pick<Ui, 'date' | 'time'>, now: number): void {
@@ -222,9 +217,26 @@ export function documentRow(document: DocumentResult): Cell[] {
     document.outcome?.job.document_id ?? null,
     document.status,
     document.outcome?.chunks ?? null,
-    cost === null ? null : cost / 1e9,
+    cost === null ? null : decimalUsd(cost),
     document.shown,
   ];
+}
+
+/** Where a mock stood in, in a pipe and in a list: which documents, why, and how to redo it. On its own page one says so itself. */
+export function degradedWarnings(answer: UploadAnswer, { format }: Pick<Ui, 'format'>): Warning[] {
+  const fallen = degradedOnes(answer.documents);
+  const [first] = fallen;
+  if (first === undefined || (format === 'rich' && answer.documents.length === 1)) return [];
+  if (fallen.length > 1 && answer.runId !== null) {
+    const message = `${plural(fallen.length, 'document')} DEGRADED: a mock stood in for a real service; redo it for real: ${redoCommand(answer.runId)}`;
+    return [{ code: 'TVDB-W302', message }];
+  }
+  const { services } = decisionOf(first.outcome.maker);
+  const parts = SERVICES.filter((service) => services[service].fallback).map(
+    (service) => `${service === 'openai' ? 'embed' : 'parse'} used MOCK (${routeReason(services[service], service)})`,
+  );
+  const message = `${first.shown} DEGRADED: ${parts.join(', ')}; redo it for real: ${redoCommand(first.outcome.maker.job_id)}`;
+  return [{ code: 'TVDB-W302', message }];
 }
 
 /** Documents that rest are neither done nor failed: each says why and until when. In a pipe nothing else would. */

@@ -65,7 +65,7 @@ function docs(error: TvdbError): string {
 
 function reference(error: TvdbError, { runId, exitCode }: ErrorSetting): string[] {
   const job = factText(error, 'correlation_id') ?? factText(error, 'job_id') ?? factText(error, 'run_id') ?? runId;
-  const upstream = factText(error, 'upstream_id');
+  const upstream = factText(error, 'upstream_id') ?? factText(error, 'request_id');
   return [...(job === undefined ? [] : [shortId(job)]), ...(upstream === null ? [] : [upstream]), `exit ${exitCode}`];
 }
 
@@ -105,7 +105,7 @@ function factNumber(error: TvdbError, key: string): number | null {
 
 /** The `error` object of the JSON envelope; every key is always there. */
 export function errorJson(error: TvdbError, runId: string | undefined): Record<string, unknown> {
-  const { run_id, upstream_id, resume_costs_nano_usd, ...facts } = error.facts;
+  const { run_id, upstream_id, request_id, resume_costs_nano_usd, ...facts } = error.facts;
   return {
     code: error.label,
     category: ERROR_CODES[error.code].category,
@@ -114,7 +114,7 @@ export function errorJson(error: TvdbError, runId: string | undefined): Record<s
     fix: { text: error.fix, commands: [...error.commands] },
     docs: docs(error),
     run_id: run_id ?? runId ?? null,
-    upstream_id: upstream_id ?? null,
+    upstream_id: upstream_id ?? request_id ?? null,
     retryable: error.retry.kind !== 'never',
     retry_after_ms: error.retry.kind === 'after' ? error.retry.ms : null,
     charged_nano_usd: error.chargedNanoUsd ?? null,

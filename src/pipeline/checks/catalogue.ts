@@ -30,6 +30,7 @@ const CHECKS = {
   'env-files': { group: 'Configuration', summary: 'files with keys are for their owner only' },
   'env-shadow': { group: 'Configuration', summary: 'no saved setting is hidden' },
   keys: { group: 'Configuration', summary: 'the keys that the mode needs are set' },
+  webhook: { group: 'Configuration', summary: 'the public address for webhooks and its port can be used' },
   home: { group: 'Paths', summary: 'the home directory is there, writable and private' },
   'file-modes': { group: 'Paths', summary: 'what is in it is for its owner only' },
   'file-system': { group: 'Paths', summary: 'it is on a local file system' },
@@ -40,6 +41,7 @@ const CHECKS = {
   'quick-check': { group: 'Store', summary: 'the structure of every table is sound', limitMs: LONG_MS },
   integrity: { group: 'Store', summary: 'every table agrees with its indexes', limitMs: LONG_MS, onRequest: true },
   'foreign-keys': { group: 'Store', summary: 'no row points to one that is gone', limitMs: LONG_MS },
+  ledger: { group: 'Store', summary: 'the ledger is whole and every total adds up', limitMs: LONG_MS },
   leases: { group: 'Store', summary: 'every lease belongs to a worker and ends' },
   'raw-files': { group: 'Store', summary: 'the bytes of every document are there', limitMs: LONG_MS },
   'parsed-files': { group: 'Store', summary: 'the markdown of every document is as it was written', limitMs: LONG_MS },
@@ -51,8 +53,8 @@ const CHECKS = {
   buffers: { group: 'Store', summary: 'no buffers of jobs that have ended' },
   'orphan-files': { group: 'Store', summary: 'no stored files without a document' },
   workers: { group: 'Workers', summary: 'which workers live' },
-  llamaparse: { group: 'Providers', summary: 'LlamaParse answers and accepts the key', network: true },
-  openai: { group: 'Providers', summary: 'OpenAI answers and accepts the key', network: true },
+  llamaparse: { group: 'Providers', summary: 'LlamaParse answers, accepts the key and offers the tier', network: true },
+  openai: { group: 'Providers', summary: 'OpenAI answers, accepts the key and offers the model', network: true },
 } as const satisfies Record<string, CheckRow>;
 
 export type CheckId = keyof typeof CHECKS;

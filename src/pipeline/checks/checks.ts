@@ -1,15 +1,14 @@
 /** The function behind each row of the catalogue. */
 import type { CheckId } from './catalogue.ts';
-import { type Check, skipped } from './check.ts';
+import type { Check } from './check.ts';
 import * as configuration from './configuration.ts';
 import * as content from './content.ts';
+import { ledger } from './ledger.ts';
 import * as paths from './paths.ts';
+import * as providers from './providers.ts';
 import * as runtime from './runtime.ts';
 import * as store from './store.ts';
-
-/** The real services come with a later version; until then there is nothing to ask and nothing is claimed. */
-const notBuilt: Check = async ({ offline }) =>
-  skipped(offline ? '--offline' : 'the real service is not built into this version');
+import * as webhook from './webhook.ts';
 
 export const RUN: Readonly<Record<CheckId, Check>> = {
   node: runtime.node,
@@ -21,6 +20,7 @@ export const RUN: Readonly<Record<CheckId, Check>> = {
   'env-files': configuration.envFiles,
   'env-shadow': configuration.envShadow,
   keys: configuration.keys,
+  webhook: webhook.webhook,
   home: paths.home,
   'file-modes': paths.fileModes,
   'file-system': paths.fileSystem,
@@ -31,6 +31,7 @@ export const RUN: Readonly<Record<CheckId, Check>> = {
   'quick-check': store.quickCheck,
   integrity: store.integrity,
   'foreign-keys': store.foreignKeys,
+  ledger,
   leases: store.leases,
   'raw-files': content.rawFiles,
   'parsed-files': content.parsedFiles,
@@ -38,6 +39,6 @@ export const RUN: Readonly<Record<CheckId, Check>> = {
   buffers: content.buffers,
   'orphan-files': content.orphanFiles,
   workers: store.workers,
-  llamaparse: notBuilt,
-  openai: notBuilt,
+  llamaparse: providers.llamaparse,
+  openai: providers.openai,
 };

@@ -31,6 +31,11 @@ export function readEmbeddings(text: string, expected: Expected): Reading {
     const what = /^\s*</.test(text) ? 'a page of HTML or XML' : 'no JSON, or cut off';
     return { kind: 'unreadable', why: `the answer is ${what}` };
   }
+  return readEmbeddingsBody(body, expected);
+}
+
+/** The same for a body that is parsed already: a row of a batch has one. */
+export function readEmbeddingsBody(body: unknown, expected: Expected): Reading {
   const tokens = isObject(body) ? billedTokens(body.usage) : null;
   if (!isObject(body) || tokens === null) return { kind: 'unreadable', why: 'the answer does not say what it billed' };
   const model = typeof body.model === 'string' && body.model !== '' ? body.model : expected.model;

@@ -34,6 +34,8 @@ export interface Question<T> extends Omit<Call, 'fingerprint'> {
   leaving?: (() => Promise<void>) | undefined;
   /** What is asked, in the words of the SDK. */
   request(client: OpenAI): { asResponse(): Promise<unknown> };
+  /** Sent as the body instead: the SDK would read a file whole, and probe its `fetch` with a request before. */
+  form?: Extract<HttpRequest['body'], { file: unknown }>;
   /** What is wanted of a 2xx. Throws a `TvdbError` when it is not there. */
   read(answer: HttpAnswer, request: RequestFacts): T;
 }
@@ -120,7 +122,7 @@ async function sendWithAnyKey(
 /** Sends what the SDK makes of the question, once, and gives back what our transport saw. Rejects as `Http` does. */
 async function send(
   { baseUrl, http }: ExchangeOptions,
-  { id, request: build }: Question<unknown>,
+  { id, request: build, form }: Question<unknown>,
   key: string,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
@@ -138,6 +140,7 @@ async function send(
         ...(id !== undefined && { 'x-client-request-id': id }),
       },
       ...(typeof body === 'string' && { body: { json: JSON.parse(body) as unknown } }),
+      ...(form !== undefined && { body: form }),
     };
     if (sending !== undefined) throw new Error('the OpenAI SDK asked twice');
     sending = http.send(request, signal);

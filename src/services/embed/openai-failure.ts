@@ -27,7 +27,7 @@ import type { Reading } from './openai-answer.ts';
 
 /** Which request an error is about. */
 export interface RequestFacts {
-  /** `embeddings.create` or `models.get`. */
+  /** `embeddings.create`, `models.get`, `batches.create`, … */
   operation: string;
   billable: boolean;
   /** Takes the key out of a text: a server may echo it. */
@@ -35,6 +35,18 @@ export interface RequestFacts {
   /** What we called the request. */
   clientRequestId: string | undefined;
 }
+
+/** What was asked, by operation, as the beginning of a sentence. */
+const ASKED: Readonly<Record<string, string>> = {
+  'embeddings.create': 'The request for vectors to OpenAI',
+  'models.get': 'The question for the model to OpenAI',
+  'batch-files.create': 'The upload of a batch to OpenAI',
+  'batch-files.content': 'The download of a batch from OpenAI',
+  'batches.create': 'The order of a batch at OpenAI',
+  'batches.get': 'The look at a batch of OpenAI',
+  'batches.list': 'The look at the batches of OpenAI',
+  'batches.cancel': 'The cancelling of a batch at OpenAI',
+};
 
 const LATER: Retry = { kind: 'later' };
 const NEVER: Retry = { kind: 'never' };
@@ -168,7 +180,7 @@ function make(
   { chargedNanoUsd = code === 'E307' ? null : 0, cause }: { chargedNanoUsd?: number | null; cause?: unknown } = {},
 ): TvdbError {
   return new TvdbError(code, {
-    message: `${billable ? 'The request for vectors' : 'The question for the model'} to OpenAI ${happened}`,
+    message: `${ASKED[operation] ?? 'A request to OpenAI'} ${happened}`,
     why,
     retry,
     ...(billable && { chargedNanoUsd }),
@@ -196,7 +208,7 @@ function errorOf(text: string): { type: string; code: string; message: string } 
 }
 
 /** Words of a stranger: no key or anything like one, no control characters, one short line. */
-function words(text: string, scrub: Scrub): string {
+export function words(text: string, scrub: Scrub): string {
   // Scrubbed first, while a key is whole, and again: an invisible character inside of one is gone by then.
   return scrub(cleanText(scrub(text.slice(0, 20_000))).replace(/\s+/g, ' '))
     .replace(/\bsk-[\w*-]+/g, '[key]')

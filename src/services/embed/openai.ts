@@ -2,6 +2,7 @@
 import { TvdbError } from '../../base/errors.ts';
 import { loadTokenizer } from '../../domain/tokens.ts';
 import { readEmbeddings } from './openai-answer.ts';
+import { createOpenAiBatch } from './openai-batch.ts';
 import { ask, type ExchangeOptions } from './openai-exchange.ts';
 import { contentError, requestIdOf } from './openai-failure.ts';
 import type { EmbedAttempt, EmbedService } from './port.ts';
@@ -16,6 +17,8 @@ const MOST_TOKENS_EACH = 8191;
 
 export interface OpenAiOptions extends ExchangeOptions {
   model: keyof typeof DIMENSIONS;
+  /** Largest answer that is read; bounds the rows of a batch. Default 64 MB. */
+  answerBytes?: number;
 }
 
 /**
@@ -31,6 +34,7 @@ export function createOpenAiEmbed(options: OpenAiOptions): EmbedService {
   return {
     origin: 'real',
     space: { name: `openai/${model}/${dimensions}`, model, version: '1', dimensions },
+    batch: createOpenAiBatch(options, { model, dimensions, encoding, answerBytes: options.answerBytes ?? 64_000_000 }),
 
     async embed(texts, attempt, signal) {
       signal.throwIfAborted();

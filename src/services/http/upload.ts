@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { TvdbError } from '../../base/errors.ts';
+import { reach } from '../../base/fault.ts';
 
 /** The only file of a form, and where its bytes are. */
 export interface FormFile {
@@ -72,6 +73,7 @@ export async function openUpload(
           const chunk = buffer.subarray(0, bytesRead);
           hash.update(chunk);
           yield chunk;
+          reach('parse.mid_upload');
         }
         if (sent < size) throw damaged('they became shorter while they were sent');
         if (hash.digest('hex') !== file.sha256) throw damaged('they are not the bytes that were uploaded to tvdb');

@@ -94,5 +94,10 @@ export interface ParseService {
   findByAttempt(attemptId: string, window: { from: number; to: number }, signal: AbortSignal): Promise<string[]>;
   /** Stops a parse if it can still be stopped; no-op for unknown ids. */
   cancel(remoteId: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Credits billed for a parse, also for one that failed; `null` while the service has none on record or no longer knows
+   * the parse. Absent where nothing is billed.
+   */
+  usage?(remoteId: string, signal: AbortSignal): Promise<number | null>;
   health(signal: AbortSignal): Promise<ServiceHealth>;
 }

@@ -12,14 +12,17 @@ export interface IdMatch {
   id: string;
 }
 
-/** What each kind of id is looked up in. */
+/** What each kind of id is looked up in. A service's own ids are those of a parse and those of requests. */
 const ID_COLUMNS = {
-  job: ['upload_jobs', 'job_id'],
-  document: ['documents', 'document_id'],
-  correlation: ['upload_jobs', 'correlation_id'],
-  run: ['runs', 'run_id'],
-  remote: ['attempts', 'remote_id'],
-} as const satisfies Record<IdKind, readonly [string, string]>;
+  job: [['upload_jobs', 'job_id']],
+  document: [['documents', 'document_id']],
+  correlation: [['upload_jobs', 'correlation_id']],
+  run: [['runs', 'run_id']],
+  remote: [
+    ['attempts', 'remote_id'],
+    ['attempts', 'upstream_request_id'],
+  ],
+} as const satisfies Record<IdKind, readonly (readonly [string, string])[]>;
 
 /**
  * Everything an id or a prefix of one fits, at most `limit`; an exact match stands alone. The prefix is compared as a
@@ -28,8 +31,8 @@ const ID_COLUMNS = {
 export async function matchIds(db: Db, prefix: string, kinds: readonly IdKind[], limit = 6): Promise<IdMatch[]> {
   const low = prefix.toLowerCase();
   const matches: IdMatch[] = [];
-  for (const kind of kinds) {
-    const [table, column] = ID_COLUMNS[kind];
+  const places = kinds.flatMap((kind) => ID_COLUMNS[kind].map(([table, column]) => ({ kind, table, column })));
+  for (const { kind, table, column } of places) {
     const { rows } = await sql<{ id: string }>`
       SELECT DISTINCT ${sql.ref(column)} AS id FROM ${sql.table(table)}
       WHERE ${sql.ref(column)} >= ${low} AND ${sql.ref(column)} < ${`${low}\u{10ffff}`}

@@ -1,4 +1,5 @@
 /** The job that does some work right now, if there is one; the unique index `one_live_job` allows no second. */
+import { sql } from 'kysely';
 import { ACTIVE_STATUSES } from '../../domain/job-state.ts';
 import type { ServiceMode } from '../../domain/service-mode.ts';
 import type { Db, Trx } from '../open.ts';
@@ -40,6 +41,15 @@ export async function jobsWithDocument(db: Db, jobIds: readonly string[]): Promi
     .where('j.job_id', 'in', jobIds)
     .execute();
   return new Set(rows.map((row) => row.job_id));
+}
+
+/** How many unfinished jobs are to be parsed by the paid service, as decided so far, and have no text yet. */
+export async function liveRealParses(db: Db): Promise<number> {
+  const { rows } = await sql<{ jobs: number }>`
+    SELECT COUNT(*) AS jobs FROM upload_jobs
+    WHERE status IN ('uploaded', 'parse_queued')
+      AND json_extract(service_router_config, '$.services.llamaparse.use') = 'real'`.execute(db);
+  return rows[0]?.jobs ?? 0;
 }
 
 /** Records why a job that failed cannot be taken up; its status stays. */

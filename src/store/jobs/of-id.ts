@@ -14,8 +14,13 @@ export async function jobIdsOf(db: Db, { kind, id }: IdMatch): Promise<string[]>
       from.selectFrom('run_jobs').select('job_id').where('run_id', '=', id),
     );
   else
-    query = query.where('job_id', 'in', (from) =>
-      from.selectFrom('attempts').select('job_id').where('remote_id', '=', id),
+    query = query.where(
+      'job_id',
+      'in',
+      sql<string>`(
+        SELECT job_id FROM attempts WHERE remote_id = ${id} OR upstream_request_id = ${id}
+        UNION SELECT s.job_id FROM attempt_shares s JOIN attempts a ON a.attempt_id = s.attempt_id
+        WHERE a.upstream_request_id = ${id})`,
     );
   return (await query.execute()).map((row) => row.job_id);
 }

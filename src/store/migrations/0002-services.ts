@@ -23,9 +23,14 @@ ALTER TABLE upload_jobs ADD COLUMN parse_options TEXT;
 ALTER TABLE upload_jobs ADD COLUMN no_cache INTEGER NOT NULL DEFAULT 0;
 -- The complete job whose fallen-back parts this one redoes for real.
 ALTER TABLE upload_jobs ADD COLUMN upgrades_job TEXT;
+CREATE INDEX upload_jobs_upgrades ON upload_jobs (upgrades_job) WHERE upgrades_job IS NOT NULL;
 
 -- JSON array of page numbers that were accepted although they failed, came empty or were cut.
 ALTER TABLE parses ADD COLUMN incomplete_pages TEXT;
+
+-- NULL for both: the saved mode of new jobs.
+ALTER TABLE mode_changes ADD COLUMN service TEXT;
+ALTER TABLE mode_changes ADD COLUMN job_id TEXT;
 
 CREATE TABLE webhook_inbox (
   event_id TEXT PRIMARY KEY,
