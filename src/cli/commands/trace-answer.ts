@@ -3,10 +3,11 @@ import { iso } from '../../base/clock.ts';
 import type { Route, ServiceName } from '../../domain/service-mode.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import { type Note, type Span, type SpanStatus, type Timeline, timeline } from '../../pipeline/timeline.ts';
-import { jobsWithRealRequests, requestsOfJobs } from '../../store/attempt-totals.ts';
+import { requestsOfJobs } from '../../store/attempt-totals.ts';
 import { attemptsOfJob, sharersOf } from '../../store/attempts.ts';
 import { documentById } from '../../store/documents.ts';
 import { eventsOfJob } from '../../store/events.ts';
+import { costsOfJobs } from '../../store/job-spend.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
 import type { DocumentRow, JobEventRow } from '../../store/schema.ts';
 import { deadWorkers } from '../../store/workers.ts';
@@ -64,7 +65,7 @@ export async function tracedJob(
     around: {
       now,
       deadWorkers: await deadWorkers(db),
-      withRealRequests: await jobsWithRealRequests(db, [jobId]),
+      costs: await costsOfJobs(db, [jobId]),
       requests: await requestsOfJobs(db, [jobId]),
     },
     tries: config.settings.MAX_RETRIES + 1,

@@ -4,10 +4,10 @@ import { SERVICES } from '../../domain/service-mode.ts';
 import { decisionOf } from '../../pipeline/route.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import type { Span, SpanStatus } from '../../pipeline/timeline.ts';
-import { bytes, count, duration, plural, usd } from '../ui/format.ts';
+import { bytes, count, duration, plural } from '../ui/format.ts';
 import { accent, type Cell, dim, plainText, type Style, statusStyle, strong, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
-import { jobCost, jobWord, lastError, parkText, processingMs } from './job-view.ts';
+import { jobCostText, jobWord, lastError, parkText, processingMs } from './job-view.ts';
 import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
 import { atMs, factOf, factsOf, type Row, stageOf, type TracedJob } from './trace-answer.ts';
@@ -36,7 +36,7 @@ export function traceHeader(page: Page, { job, document, around }: TracedJob, ui
     strong(name),
     '   ',
     { text: `${job.status}${degraded}`, style: statusStyle(word) },
-    `   ${ms === null ? '-' : duration(ms)}   ${usd(jobCost(job, around))}   `,
+    `   ${ms === null ? '-' : duration(ms)}   ${jobCostText(job, around)}   `,
     dim(ui.date(job.created_at)),
   );
   const { chunks_total: chunks } = progressOf(job);
