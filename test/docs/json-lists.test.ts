@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCategory, EXIT } from '../../src/base/error-codes.ts';
+import type { FallbackOutcome } from '../../src/cli/commands/retry-view.ts';
 import { DOCUMENT_STATUSES } from '../../src/cli/commands/upload-result.ts';
 import type { SkipReason } from '../../src/cli/input-walk.ts';
 import type { StopCause } from '../../src/cli/interrupt.ts';
@@ -46,7 +47,13 @@ describe('docs/JSON_OUTPUT.md', () => {
       'service mode': SERVICE_MODES,
       origin: members<Origin>({ mock: true, real: true }),
       'route reason': ROUTE_REASONS,
-      'retry outcome': members<RetryOutcome['state']>({
+      'retry outcome': members<RetryOutcome['state'] | FallbackOutcome['state']>({
+        redone: true,
+        already_redone: true,
+        already_redoing: true,
+        not_fallen_back: true,
+        not_complete: true,
+        replaced: true,
         retried: true,
         woken: true,
         refused: true,

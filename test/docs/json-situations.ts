@@ -2,7 +2,10 @@
 import { EventEmitter } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { startSimulator } from '../../src/simulator/simulator.ts';
 import type { RunOptions } from '../setup/run-tvdb.ts';
+import { letThrough } from '../simulator/start.ts';
 import { type Place, placeNamed, type Situation } from './json-place.ts';
 import { limited, moreJobs, otherSpace, paidRequest, pausedServices, worker } from './json-rows.ts';
 
@@ -19,6 +22,7 @@ const RESTING = { MOCK_EMBED_FAILURE_RATE: '1', RETRY_BASE: '10m', RETRY_CAP: '1
 /** Runs every situation; the places side by side. About 8 s of one processor. */
 export async function allSituations(commands: readonly string[]): Promise<Situation[]> {
   const kept: Situation[] = [];
+  letThrough();
   const place = (name: string) => placeNamed(name, commands, kept);
   await Promise.all([
     nothing(place('empty')),
@@ -27,6 +31,7 @@ export async function allSituations(commands: readonly string[]): Promise<Situat
     workers(place('workers')),
     settings(place('settings')),
     streams(place('streams')),
+    paid(place('paid')),
   ]);
   return kept;
 }
@@ -39,6 +44,21 @@ async function nothing({ json, put }: Place): Promise<void> {
   for (const line of BROKEN) await json(line.split(' '), broken);
   put('empty.pdf', 'hostile/empty.pdf');
   await json(['upload', 'empty.pdf']);
+  for (const server of ['serve', 'simulate']) await json([server], stoppedAtOnce());
+}
+
+/** Ctrl-C as soon as something is printed: for commands that go on. Once: a second Ctrl-C ends the process at once. */
+function stoppedAtOnce(): RunOptions {
+  const signals = new EventEmitter();
+  let told = false;
+  return {
+    signals,
+    onOutput: (stream) => {
+      if (told || stream !== 'stdout') return;
+      told = true;
+      signals.emit('SIGINT');
+    },
+  };
 }
 
 const ANSWERED = [
@@ -55,6 +75,8 @@ const ANSWERED = [
   'cancel --all --yes',
   'retry --failed --yes',
   'doctor node home store --offline',
+  'retry --fallbacks --yes',
+  'mode mock --jobs all',
   'version',
 ];
 const REFUSED = [
@@ -77,6 +99,10 @@ const REFUSED = [
   'health nonsense',
   'mode hybird',
   'mode real',
+  'mode mock --jobs ffff',
+  'mode --service opanai=mock',
+  'simulate --faults nonsense',
+  'serve --port nonsense',
   'config list --nonsense',
   'delete ffff --yes',
   'doctor nonsense',
@@ -201,6 +227,7 @@ async function workers({ home, json, put }: Place): Promise<void> {
     signals.emit('SIGINT');
   };
   await json(['run', '--watch'], { signals, onOutput: (...told) => onOutput?.(...told) });
+  for (const server of ['serve', 'simulate']) await json([server], stoppedAtOnce());
 }
 
 /** What is saved, what hides it, and what is wrong with it. */
@@ -222,6 +249,47 @@ async function settings({ json, home, cwd }: Place): Promise<void> {
   await json(['doctor', 'env-files', 'home', '--fix', '--offline']);
   await json(['doctor', '--list-checks']);
   await json(['doctor', 'home'], { env: { TVDB_HOME: join(home, 'work/.env') } });
+}
+
+/** The paid services, which are a simulator here: what is sent, what falls back, what is changed and redone. */
+async function paid({ json, events, put }: Place): Promise<void> {
+  const simulator = await startSimulator({ clock: systemClock, faults: 'embeddings=rate:retry-after=0' });
+  const env = {
+    LLAMA_CLOUD_BASE_URL: simulator.llamaUrl,
+    OPENAI_BASE_URL: simulator.openaiUrl,
+    LLAMAPARSE_API_KEY: 'llx-simulated',
+    OPENAI_API_KEY: 'sk-simulated',
+    LLAMAPARSE_REQUESTS_PER_MINUTE: '100000',
+    POLL_FIRST: '1ms',
+    POLL_CAP: '20ms',
+    EMBED_LINGER: '0ms',
+  };
+  try {
+    put('a.pdf', LETTER);
+    put('b.pdf', UNICODE);
+    const fallen = (await json(['upload', 'a.pdf', '-m', 'hybrid'], { env: { ...env, MAX_RETRIES: '0' } })).data;
+    await json(['trace', fallen.documents[0].job_id], { env });
+    await json(['retry', '--fallbacks', fallen.run_id]);
+    const redone = (await json(['retry', '--fallbacks', fallen.run_id], { env })).data.jobs[0];
+    await json(['trace', redone.job_id], { env });
+    await json(['retry', '--fallbacks', fallen.run_id], { env });
+    await events(['upload', 'b.pdf', '-m', 'real', '--service', 'openai=mock'], { env });
+    const again = (await json(['upload', 'b.pdf', '-m', 'real', '--force', '--service', 'openai=real'], { env })).data;
+    await json(['trace', again.documents[0].job_id], { env });
+    await json(['upload', 'b.pdf', '-m', 'real', '--force'], { env });
+    for (let time = 0; time < 2; time += 1) await json(['search', 'roof', '-m', 'real'], { env });
+    const queued = (await json(['upload', 'a.pdf', '--force', '--no-wait', '-m', 'real'], { env })).data.documents[0];
+    await json(['mode', 'hybrid', '--jobs', queued.job_id], { env });
+    await json(['mode', 'hybrid', '--jobs', 'all', '--yes'], { env });
+    await events(['run'], { env });
+    await json(['trace', queued.job_id], { env });
+    await json(['mode', 'mock', '--jobs', queued.job_id], { env });
+    await json(['mode', 'real', '--service', 'openai=hybrid'], { env });
+    await json(['status'], { env });
+    await json(['doctor', 'llamaparse', 'openai', 'webhook', 'keys'], { env });
+  } finally {
+    await simulator.close();
+  }
 }
 
 /** The same as events. */
