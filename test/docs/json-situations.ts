@@ -7,7 +7,16 @@ import { startSimulator } from '../../src/simulator/simulator.ts';
 import type { RunOptions } from '../setup/run-tvdb.ts';
 import { letThrough } from '../simulator/start.ts';
 import { type Place, placeNamed, type Situation } from './json-place.ts';
-import { limited, moreJobs, otherSpace, paidRequest, pausedServices, worker } from './json-rows.ts';
+import {
+  ledgerRows,
+  limited,
+  moreJobs,
+  otherSpace,
+  paidRequest,
+  pausedServices,
+  spoiled,
+  worker,
+} from './json-rows.ts';
 
 const LETTER = 'documents/letter.pdf';
 const UNICODE = 'documents/unicode.pdf';
@@ -32,6 +41,7 @@ export async function allSituations(commands: readonly string[]): Promise<Situat
     settings(place('settings')),
     streams(place('streams')),
     paid(place('paid')),
+    money(place('money')),
   ]);
   return kept;
 }
@@ -65,6 +75,11 @@ const ANSWERED = [
   'status',
   'costs',
   'costs --daily',
+  'costs budget list',
+  'costs holds',
+  'costs acknowledge',
+  'costs verify',
+  'costs reconcile',
   'health',
   'search hello',
   'export -o all.ndjson',
@@ -96,6 +111,15 @@ const REFUSED = [
   'export',
   'export -o x.ndjson --space nowhere',
   'costs --since nonsense',
+  'costs estimate none.pdf',
+  'costs budget list extra',
+  'costs budget set',
+  'costs budget remove',
+  'costs holds extra',
+  'costs holds release ffff',
+  'costs acknowledge ffff',
+  'costs reconcile --provider-log none.json',
+  'costs verify extra',
   'health nonsense',
   'mode hybird',
   'mode real',
@@ -172,7 +196,33 @@ async function documents({ home, cwd, json, put }: Place): Promise<void> {
   }
 }
 
-const GROUPINGS = ['service', 'mode', 'origin', 'job', 'document', 'run'];
+const GROUPINGS = ['service', 'mode', 'origin', 'job', 'document', 'run', 'cost-center', 'tag'];
+
+/** A ledger with charges, an overrun, holds of every kind, and budgets that are changed. */
+async function money({ home, cwd, json, put }: Place): Promise<void> {
+  const { unsent, overrun, settled } = await ledgerRows(home);
+  await json(['costs', '--compare', 'yesterday']);
+  await json(['costs', 'holds']);
+  await json(['costs', 'holds', 'release', unsent]);
+  await json(['costs', 'holds', 'release', settled]);
+  await json(['costs', 'acknowledge']);
+  await json(['costs', 'acknowledge', overrun]);
+  await json(['costs', 'budget', 'set', '7', '--per', 'day', '--yes']);
+  await json(['costs', 'budget', 'set', '--requests', '100', '--per', 'hour']);
+  await json(['costs', 'budget', 'set', '2', '--per', 'run']);
+  await json(['costs', 'budget', 'list']);
+  await json(['costs', 'budget', 'remove', '--per', 'day', '--yes']);
+  const row = { id: settled, service: 'openai', nano_usd: 41 };
+  writeFileSync(join(cwd, 'usage.json'), JSON.stringify([row, { ...row, id: 'nobody' }]));
+  await json(['costs', 'reconcile', '--provider-log', 'usage.json']);
+  await json(['costs', 'reconcile']);
+  await json(['costs', 'verify']);
+  put('a.pdf', LETTER);
+  put('empty.pdf', 'hostile/empty.pdf');
+  await json(['costs', 'estimate', 'a.pdf', 'empty.pdf']);
+  await spoiled(home);
+  await json(['costs', 'verify']);
+}
 
 /** Jobs that fail, rest and are stopped. */
 async function troubles({ home, json, put }: Place): Promise<void> {
