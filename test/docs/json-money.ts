@@ -11,6 +11,9 @@ import { changedHold, heldMoney } from './json-rows.ts';
 
 const LETTER = 'documents/letter.pdf';
 const UNICODE = 'documents/unicode.pdf';
+const NEWSLETTER = 'documents/multicolumn-newsletter.pdf';
+/** A batch is looked at at once. */
+const BATCH: RunOptions['env'] = { BATCH_POLL_FIRST: '20ms', BATCH_POLL_CAP: '50ms' };
 
 /** Ends a command that goes on as soon as it has said something. */
 export function untilHeard(): RunOptions {
@@ -50,6 +53,8 @@ export async function ledger({ home, cwd, json }: Place): Promise<void> {
     { attempt_id: lost, nano_usd: 40_000_000 },
     { attempt_id: 'c0ffee00-0000-4000-8000-000000000000', service: 'openai', nano_usd: 5 },
   ];
+  writeFileSync(join(cwd, 'part.json'), JSON.stringify(usage.slice(0, 1)));
+  await run('costs reconcile --provider-log part.json');
   writeFileSync(join(cwd, 'usage.json'), JSON.stringify(usage));
   await run('costs reconcile --provider-log usage.json');
   await run('costs budget set 0.01 --per day --yes');
@@ -60,7 +65,7 @@ export async function ledger({ home, cwd, json }: Place): Promise<void> {
 }
 
 /** Real mode: what is paid, known from before, of unknown outcome, and refused for want of money. */
-export async function paid({ home, json, events, put }: Place): Promise<void> {
+export async function paid({ json, events, put }: Place): Promise<void> {
   letThrough();
   const simulator = await startSimulator({ clock: systemClock });
   const env: Record<string, string | undefined> = {
@@ -81,7 +86,7 @@ export async function paid({ home, json, events, put }: Place): Promise<void> {
     put('empty.pdf', 'hostile/empty.pdf');
     await run('costs estimate a.pdf b.pdf a.pdf empty.pdf');
     await run('costs estimate empty.pdf');
-    await run('costs estimate a.pdf --tier fast', { DAILY_COST_LIMIT_USD: '0.000001' });
+    await run('costs estimate a.pdf --tier fast', { RUN_COST_LIMIT_USD: '0.000001' });
     await run('upload a.pdf -m real --dry-run');
     await run('upload a.pdf -m real --max-cost 0.000001');
     const first = (await run('upload a.pdf -m real --tag team=red --cost-center claims')).data.documents[0];
@@ -93,6 +98,23 @@ export async function paid({ home, json, events, put }: Place): Promise<void> {
     await run('costs');
     for (const by of ['cost-center', 'tag']) await run(`costs --by ${by}`);
     for (const line of ['costs --daily', 'costs --monthly', 'costs reconcile', 'costs budget list']) await run(line);
+    put('c.pdf', NEWSLETTER);
+    simulator.control.faults('parse.create=cut');
+    const lost = (await run('upload c.pdf -m real', { DRAIN_WAIT: '1ms' })).data.documents[0];
+    await run(`trace ${lost.job_id}`);
+    await run('costs holds');
+    await run(`cancel ${lost.job_id}`);
+    simulator.control.clearFaults();
+    put('d.pdf', 'documents/benefits-guide.pdf');
+    await run('upload d.pdf -m real');
+    simulator.control.faults('embeddings=cut,job=credits-null:20');
+    const doubt = (await run('upload d.pdf -m real --yes', { DRAIN_WAIT: '1ms' })).data.documents[0];
+    await run(`trace ${doubt.job_id}`);
+    await run(`cancel ${doubt.job_id}`);
+    simulator.control.clearFaults();
+    const batch = (await run('upload d.pdf -m real --economy --force --yes', BATCH)).data.documents[0];
+    await run(`trace ${batch.job_id}`);
+    await run('costs reconcile');
     await run('smoke -m real --max-cost 0.05');
     await stream('smoke -m real --max-cost 0.05');
     await run('smoke -m real --max-cost 0.000001');
@@ -103,12 +125,17 @@ export async function paid({ home, json, events, put }: Place): Promise<void> {
     await run('mode', { SERVICE_MODE: 'real' });
     await run('status', { SERVICE_MODE: 'real' });
     const fallen = (await run('upload b.pdf -m hybrid', { OPENAI_API_KEY: undefined })).data.documents[0];
-    await run(`retry --fallbacks ${fallen.job_id}`);
+    const redone = (await run(`retry --fallbacks ${fallen.job_id}`)).data.jobs[0];
+    await run(`trace ${redone.job_id}`);
     await run('retry --fallbacks --yes');
-    await run('upload a.pdf -m mock --force --no-wait');
-    await run('mode real --jobs all --yes');
+    await run('upload a.pdf -m real --force --no-cache --defer', { DAILY_COST_LIMIT_USD: '0.000001' });
     await run('cancel --all --yes');
-    void home;
+    const moved = (await run('upload a.pdf -m mock --force --no-wait')).data.documents[0];
+    await run('mode real --jobs all --yes');
+    await run(`trace ${moved.job_id}`);
+    await run('cancel --all --yes');
+    await run('mode --service openai=mock');
+    await run('mode --service openai=default');
   } finally {
     await simulator.close();
   }

@@ -22,7 +22,7 @@ const NOT_MADE: readonly string[] = ['traced job: events[].why'];
 let situations: Situation[];
 beforeAll(async () => {
   situations = await allSituations(COMMANDS.map(({ name }) => name));
-});
+}, 180_000);
 
 const schemaOf = ({ command }: Situation) => COMMANDS.find(({ name }) => name === command)?.json ?? 'tvdb.error/v1';
 const title = ({ place, argv }: Situation) => `${place}: tvdb ${argv}`;
@@ -107,7 +107,8 @@ describe('docs/JSON_OUTPUT.md', () => {
 
 function headingOf(type: string, command: string): string {
   if (type !== 'stage') return type;
-  return command === 'upload' || command === 'retry' ? 'stage: upload, retry' : `stage: ${command}`;
+  if (command === 'upload' || command === 'retry') return 'stage: upload, retry';
+  return command === 'run' || command === 'serve' ? 'stage: run, serve' : `stage: ${command}`;
 }
 
 describe('every command with a JSON form', () => {
