@@ -12,6 +12,7 @@ import { changedHold, heldMoney } from './json-rows.ts';
 const LETTER = 'documents/letter.pdf';
 const UNICODE = 'documents/unicode.pdf';
 const NEWSLETTER = 'documents/multicolumn-newsletter.pdf';
+const BOTH_MOCK = '--service llamaparse=mock --service openai=mock';
 /** A batch is looked at at once. */
 const BATCH: RunOptions['env'] = { BATCH_POLL_FIRST: '20ms', BATCH_POLL_CAP: '50ms' };
 
@@ -108,11 +109,11 @@ export async function paid({ json, events, put }: Place): Promise<void> {
     put('d.pdf', 'documents/benefits-guide.pdf');
     await run('upload d.pdf -m real');
     simulator.control.faults('embeddings=cut,job=credits-null:20');
-    const doubt = (await run('upload d.pdf -m real --yes', { DRAIN_WAIT: '1ms' })).data.documents[0];
+    const doubt = (await run('upload c.pdf -m real --force', { DRAIN_WAIT: '1ms' })).data.documents[0];
     await run(`trace ${doubt.job_id}`);
     await run(`cancel ${doubt.job_id}`);
     simulator.control.clearFaults();
-    const batch = (await run('upload d.pdf -m real --economy --force --yes', BATCH)).data.documents[0];
+    const batch = (await run('upload c.pdf -m real --economy --force --no-cache', BATCH)).data.documents[0];
     await run(`trace ${batch.job_id}`);
     await run('costs reconcile');
     await run('smoke -m real --max-cost 0.05');
@@ -130,7 +131,7 @@ export async function paid({ json, events, put }: Place): Promise<void> {
     await run('retry --fallbacks --yes');
     await run('upload a.pdf -m real --force --no-cache --defer', { DAILY_COST_LIMIT_USD: '0.000001' });
     await run('cancel --all --yes');
-    const moved = (await run('upload a.pdf -m mock --force --no-wait')).data.documents[0];
+    const moved = (await run(`upload a.pdf -m mock ${BOTH_MOCK} --force --no-wait`)).data.documents[0];
     await run('mode real --jobs all --yes');
     await run(`trace ${moved.job_id}`);
     await run('cancel --all --yes');

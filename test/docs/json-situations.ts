@@ -17,7 +17,7 @@ const FAILING = { MOCK_EMBED_FAILURE_RATE: '1', MAX_RETRIES: '0' };
 /** The embedder refuses and the next try is in minutes. */
 const RESTING = { MOCK_EMBED_FAILURE_RATE: '1', RETRY_BASE: '10m', RETRY_CAP: '10m', DRAIN_WAIT: '1ms' };
 
-/** Runs every situation; the places side by side. About 8 s of one processor. */
+/** Runs every situation; the places side by side. About 15 s of one processor. */
 export async function allSituations(commands: readonly string[]): Promise<Situation[]> {
   const kept: Situation[] = [];
   const place = (name: string) => placeNamed(name, commands, kept);
