@@ -2,21 +2,10 @@
 import { EventEmitter } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '../../src/base/clock.ts';
-import { startSimulator } from '../../src/simulator/simulator.ts';
 import type { RunOptions } from '../setup/run-tvdb.ts';
-import { letThrough } from '../simulator/start.ts';
+import { ledger, paid, untilHeard } from './json-money.ts';
 import { type Place, placeNamed, type Situation } from './json-place.ts';
-import {
-  ledgerRows,
-  limited,
-  moreJobs,
-  otherSpace,
-  paidRequest,
-  pausedServices,
-  spoiled,
-  worker,
-} from './json-rows.ts';
+import { limited, moreJobs, otherSpace, paidRequest, pausedServices, worker } from './json-rows.ts';
 
 const LETTER = 'documents/letter.pdf';
 const UNICODE = 'documents/unicode.pdf';
@@ -28,10 +17,9 @@ const FAILING = { MOCK_EMBED_FAILURE_RATE: '1', MAX_RETRIES: '0' };
 /** The embedder refuses and the next try is in minutes. */
 const RESTING = { MOCK_EMBED_FAILURE_RATE: '1', RETRY_BASE: '10m', RETRY_CAP: '10m', DRAIN_WAIT: '1ms' };
 
-/** Runs every situation; the places side by side. About 8 s of one processor. */
+/** Runs every situation; the places side by side. About 15 s of one processor. */
 export async function allSituations(commands: readonly string[]): Promise<Situation[]> {
   const kept: Situation[] = [];
-  letThrough();
   const place = (name: string) => placeNamed(name, commands, kept);
   await Promise.all([
     nothing(place('empty')),
@@ -40,8 +28,8 @@ export async function allSituations(commands: readonly string[]): Promise<Situat
     workers(place('workers')),
     settings(place('settings')),
     streams(place('streams')),
+    ledger(place('ledger')),
     paid(place('paid')),
-    money(place('money')),
   ]);
   return kept;
 }
@@ -50,25 +38,11 @@ export async function allSituations(commands: readonly string[]): Promise<Situat
 async function nothing({ json, put }: Place): Promise<void> {
   for (const line of ANSWERED) await json(line.split(' '));
   for (const line of REFUSED) await json(line.split(' '));
+  await json(['serve'], untilHeard());
   const broken = { product: { openWorld: () => Promise.reject(new Error('a bug')) } };
   for (const line of BROKEN) await json(line.split(' '), broken);
   put('empty.pdf', 'hostile/empty.pdf');
   await json(['upload', 'empty.pdf']);
-  for (const server of ['serve', 'simulate']) await json([server], stoppedAtOnce());
-}
-
-/** Ctrl-C as soon as something is printed: for commands that go on. Once: a second Ctrl-C ends the process at once. */
-function stoppedAtOnce(): RunOptions {
-  const signals = new EventEmitter();
-  let told = false;
-  return {
-    signals,
-    onOutput: (stream) => {
-      if (told || stream !== 'stdout') return;
-      told = true;
-      signals.emit('SIGINT');
-    },
-  };
 }
 
 const ANSWERED = [
@@ -78,8 +52,11 @@ const ANSWERED = [
   'costs budget list',
   'costs holds',
   'costs acknowledge',
-  'costs verify',
   'costs reconcile',
+  'costs verify',
+  'smoke',
+  'smoke --only parse --keep',
+  'simulate --list-faults',
   'health',
   'search hello',
   'export -o all.ndjson',
@@ -90,8 +67,6 @@ const ANSWERED = [
   'cancel --all --yes',
   'retry --failed --yes',
   'doctor node home store --offline',
-  'retry --fallbacks --yes',
-  'mode mock --jobs all',
   'version',
 ];
 const REFUSED = [
@@ -112,21 +87,20 @@ const REFUSED = [
   'export -o x.ndjson --space nowhere',
   'costs --since nonsense',
   'costs estimate none.pdf',
-  'costs budget list extra',
   'costs budget set',
-  'costs budget remove',
+  'costs budget remove --per month --service openai',
+  'costs budget list extra',
   'costs holds extra',
   'costs holds release ffff',
   'costs acknowledge ffff',
   'costs reconcile --provider-log none.json',
   'costs verify extra',
+  'smoke --mode real',
+  'serve --port 0',
+  'simulate --faults nonsense',
   'health nonsense',
   'mode hybird',
   'mode real',
-  'mode mock --jobs ffff',
-  'mode --service opanai=mock',
-  'simulate --faults nonsense',
-  'serve --port nonsense',
   'config list --nonsense',
   'delete ffff --yes',
   'doctor nonsense',
@@ -196,33 +170,7 @@ async function documents({ home, cwd, json, put }: Place): Promise<void> {
   }
 }
 
-const GROUPINGS = ['service', 'mode', 'origin', 'job', 'document', 'run', 'cost-center', 'tag'];
-
-/** A ledger with charges, an overrun, holds of every kind, and budgets that are changed. */
-async function money({ home, cwd, json, put }: Place): Promise<void> {
-  const { unsent, overrun, settled } = await ledgerRows(home);
-  await json(['costs', '--compare', 'yesterday']);
-  await json(['costs', 'holds']);
-  await json(['costs', 'holds', 'release', unsent]);
-  await json(['costs', 'holds', 'release', settled]);
-  await json(['costs', 'acknowledge']);
-  await json(['costs', 'acknowledge', overrun]);
-  await json(['costs', 'budget', 'set', '7', '--per', 'day', '--yes']);
-  await json(['costs', 'budget', 'set', '--requests', '100', '--per', 'hour']);
-  await json(['costs', 'budget', 'set', '2', '--per', 'run']);
-  await json(['costs', 'budget', 'list']);
-  await json(['costs', 'budget', 'remove', '--per', 'day', '--yes']);
-  const row = { id: settled, service: 'openai', nano_usd: 41 };
-  writeFileSync(join(cwd, 'usage.json'), JSON.stringify([row, { ...row, id: 'nobody' }]));
-  await json(['costs', 'reconcile', '--provider-log', 'usage.json']);
-  await json(['costs', 'reconcile']);
-  await json(['costs', 'verify']);
-  put('a.pdf', LETTER);
-  put('empty.pdf', 'hostile/empty.pdf');
-  await json(['costs', 'estimate', 'a.pdf', 'empty.pdf']);
-  await spoiled(home);
-  await json(['costs', 'verify']);
-}
+const GROUPINGS = ['service', 'mode', 'origin', 'job', 'document', 'run'];
 
 /** Jobs that fail, rest and are stopped. */
 async function troubles({ home, json, put }: Place): Promise<void> {
@@ -277,11 +225,12 @@ async function workers({ home, json, put }: Place): Promise<void> {
     signals.emit('SIGINT');
   };
   await json(['run', '--watch'], { signals, onOutput: (...told) => onOutput?.(...told) });
-  for (const server of ['serve', 'simulate']) await json([server], stoppedAtOnce());
 }
 
 /** What is saved, what hides it, and what is wrong with it. */
 async function settings({ json, home, cwd }: Place): Promise<void> {
+  await json(['serve', '-m', 'hybrid'], untilHeard());
+  await json(['simulate', '--faults', 'embeddings=429*', '--log', 'requests.ndjson'], untilHeard());
   const key = { OPENAI_API_KEY: 'sk-test-1234567890abcdef' };
   await json(['mode', 'hybrid']);
   await json(['mode']);
@@ -301,47 +250,6 @@ async function settings({ json, home, cwd }: Place): Promise<void> {
   await json(['doctor', 'home'], { env: { TVDB_HOME: join(home, 'work/.env') } });
 }
 
-/** The paid services, which are a simulator here: what is sent, what falls back, what is changed and redone. */
-async function paid({ json, events, put }: Place): Promise<void> {
-  const simulator = await startSimulator({ clock: systemClock, faults: 'embeddings=rate:retry-after=0' });
-  const env = {
-    LLAMA_CLOUD_BASE_URL: simulator.llamaUrl,
-    OPENAI_BASE_URL: simulator.openaiUrl,
-    LLAMAPARSE_API_KEY: 'llx-simulated',
-    OPENAI_API_KEY: 'sk-simulated',
-    LLAMAPARSE_REQUESTS_PER_MINUTE: '100000',
-    POLL_FIRST: '1ms',
-    POLL_CAP: '20ms',
-    EMBED_LINGER: '0ms',
-  };
-  try {
-    put('a.pdf', LETTER);
-    put('b.pdf', UNICODE);
-    const fallen = (await json(['upload', 'a.pdf', '-m', 'hybrid'], { env: { ...env, MAX_RETRIES: '0' } })).data;
-    await json(['trace', fallen.documents[0].job_id], { env });
-    await json(['retry', '--fallbacks', fallen.run_id]);
-    const redone = (await json(['retry', '--fallbacks', fallen.run_id], { env })).data.jobs[0];
-    await json(['trace', redone.job_id], { env });
-    await json(['retry', '--fallbacks', fallen.run_id], { env });
-    await events(['upload', 'b.pdf', '-m', 'real', '--service', 'openai=mock'], { env });
-    const again = (await json(['upload', 'b.pdf', '-m', 'real', '--force', '--service', 'openai=real'], { env })).data;
-    await json(['trace', again.documents[0].job_id], { env });
-    await json(['upload', 'b.pdf', '-m', 'real', '--force'], { env });
-    for (let time = 0; time < 2; time += 1) await json(['search', 'roof', '-m', 'real'], { env });
-    const queued = (await json(['upload', 'a.pdf', '--force', '--no-wait', '-m', 'real'], { env })).data.documents[0];
-    await json(['mode', 'hybrid', '--jobs', queued.job_id], { env });
-    await json(['mode', 'hybrid', '--jobs', 'all', '--yes'], { env });
-    await events(['run'], { env });
-    await json(['trace', queued.job_id], { env });
-    await json(['mode', 'mock', '--jobs', queued.job_id], { env });
-    await json(['mode', 'real', '--service', 'openai=hybrid'], { env });
-    await json(['status'], { env });
-    await json(['doctor', 'llamaparse', 'openai', 'webhook', 'keys'], { env });
-  } finally {
-    await simulator.close();
-  }
-}
-
 /** The same as events. */
 async function streams({ events, put }: Place): Promise<void> {
   put('a.pdf', LETTER);
@@ -356,6 +264,8 @@ async function streams({ events, put }: Place): Promise<void> {
   await events(['upload', 'a.pdf', '--force'], { env: RESTING });
   await events(['run'], { env: RESTING });
   await events(['upload', 'a.pdf', '--force']);
+  await events(['serve'], untilHeard());
+  await events(['smoke']);
   await events(['status']);
   await events(['status', data.documents[0].job_id, '--watch']);
   await events(['trace', data.run_id]);
