@@ -145,13 +145,14 @@ export function spanJson(span: Span, tries: number): Record<string, unknown> {
 }
 
 function eventJson(event: JobEventRow, origin: number): Record<string, unknown> {
-  const { until, services, llamaparse, openai, ...facts } = factsOf(event);
+  const { until, services, llamaparse, openai, resets_at: resets, ...facts } = factsOf(event);
   const route = (value: unknown) => routeJson(value as Route);
   return {
     ...facts,
     ...(services !== undefined && { services: routesJson(services as Record<ServiceName, Route>) }),
     ...(llamaparse !== undefined && { llamaparse: route(llamaparse) }),
     ...(openai !== undefined && { openai: route(openai) }),
+    ...(resets !== undefined && { resets_at: typeof resets === 'number' ? iso(resets) : null }),
     ...(until !== undefined && { until: typeof until === 'number' ? iso(until) : null }),
     event_id: event.event_id,
     at: iso(event.at),
