@@ -164,6 +164,18 @@ export const ERROR_CODES = {
     title: 'A service refused the key',
     fix: 'Check the key, and that it belongs to the region of the base URL (`tvdb doctor` asks without spending).',
   },
+  E113: {
+    category: 'environment',
+    exit: 1,
+    title: 'The smoke check found a step that does not do what it must',
+    fix: 'Run `tvdb doctor`, or see the job with `tvdb trace <id>`.',
+  },
+  E114: {
+    category: 'environment',
+    exit: 8,
+    title: 'Time was up before the work was done',
+    fix: 'Give it longer with --timeout.',
+  },
   E201: {
     category: 'budget',
     exit: 5,

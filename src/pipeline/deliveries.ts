@@ -9,7 +9,7 @@ import type { OnEvent } from './step.ts';
 /** Makes every job due of whose parse a delivery tells. One cheap question when there is none. */
 export async function takeUpDeliveries({ store, clock, ids }: PipelineDeps, onEvent: OnEvent): Promise<void> {
   if ((await unhandledMatches(store.db)).length === 0) return;
-  const told = await store.write(async (trx) => {
+  const told = await store.writeRelaxed(async (trx) => {
     const events: { event: JobEventRow; job: JobRow }[] = [];
     for (const jobId of await wakeDelivered(trx, clock.now())) {
       const job = await jobById(trx, jobId);

@@ -23,7 +23,14 @@ export interface QueryVector {
 }
 
 /** What the embedding of queries needs of the pipeline. */
-export type QueryDeps = Pick<PipelineDeps, 'store' | 'clock' | 'ids' | 'settings' | 'prices' | 'budgets' | 'log'>;
+export interface QueryDeps
+  extends Pick<PipelineDeps, 'store' | 'clock' | 'ids' | 'settings' | 'prices' | 'budgets' | 'log'> {
+  /**
+   * Asked for consent before a paid request is made, with the most it costs in nano-USD; throws E202 when there is none.
+   * Returns the run whose money it is, if it is that of one.
+   */
+  agree?: (mostNanoUsd: number) => Promise<{ runId?: string }>;
+}
 
 /**
  * Embeds a query. Throws what the service throws, E201, E203 or E204 when the money for it is not there, E418 for a vector
@@ -69,6 +76,8 @@ async function send(
   const attemptId = ids.uuid();
   const queryId = ids.uuid();
   let sentAt: number | null = null;
+  const most = costOf(tokens, tokenPrice(deps.prices, space.model, clock.now()).nanoUsd);
+  const runId = (await deps.agree?.(most))?.runId ?? queryId;
   const leaving = async () => {
     if (sentAt !== null) return;
     const now = clock.now();
@@ -83,8 +92,9 @@ async function send(
         units: tokens,
         origin,
         now,
+        runId,
       });
-      await holdEmbed(trx, { attemptId, runId: queryId, costCenter: null, shares: [] }, tokens, space.model, deps);
+      await holdEmbed(trx, { attemptId, runId, costCenter: null, shares: [] }, tokens, space.model, deps);
       await markSent(trx, attemptId, now);
     });
     sentAt = clock.monotonic();

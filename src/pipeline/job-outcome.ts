@@ -1,10 +1,10 @@
 /** What became of one job, put together from its row, its document, its events and its requests. */
 import type { Step } from '../domain/job-state.ts';
-import type { Origin } from '../domain/service-mode.ts';
+import type { Origin, ServiceName } from '../domain/service-mode.ts';
 import { attemptsOfJob } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { eventsOfJob } from '../store/events.ts';
-import { spentByJob } from '../store/job-spend.ts';
+import { type ServiceSpend, spentByJob, spentByService } from '../store/job-spend.ts';
 import { jobById } from '../store/jobs/find.ts';
 import type { Db } from '../store/open.ts';
 import type { AttemptRow, DocumentRow, JobEventRow, JobRow } from '../store/schema.ts';
@@ -29,6 +29,10 @@ export interface ServiceUse {
   readonly requests: number;
   /** Pages for `parse`, tokens for `embed`. */
   readonly units: number;
+  /** Nano-USD spent, or reserved for what has not ended; 0 for a mock. */
+  readonly nanoUsd: number;
+  /** Part of it is the sum that was reserved, because the service has not billed yet. */
+  readonly provisional: boolean;
 }
 
 export interface JobOutcome {
@@ -67,7 +71,7 @@ export async function outcomeOfJob(db: Db, jobId: string, now: number): Promise<
     document,
     maker,
     steps: stepsOf(timeline(job, events, attempts, now).spans),
-    uses: usesOf(attempts),
+    uses: usesOf(attempts, await spentByService(db, jobId)),
     spentNanoUsd: attempts.some(inDoubt) ? null : await spentByJob(db, jobId),
     pages: document?.pages ?? (made.pages > 0 ? made.pages : null),
     chunks: made.chunks_total > 0 ? made.chunks_total : null,
@@ -93,17 +97,23 @@ function stepsOf(spans: readonly Span[]): StepOutcome[] {
   });
 }
 
-function usesOf(attempts: readonly AttemptRow[]): ServiceUse[] {
+function usesOf(attempts: readonly AttemptRow[], spent: ReadonlyMap<ServiceName, ServiceSpend>): ServiceUse[] {
   const uses = new Map<string, ServiceUse>();
   for (const { service, origin, units, sent } of attempts) {
     if (sent === null) continue;
     const key = `${service} ${origin}`;
-    const before = uses.get(key) ?? { service, origin, requests: 0, units: 0 };
+    const { nano, provisional } = (origin === 'real' && spent.get(SERVICE_OF[service])) || FREE;
+    const before = uses.get(key) ?? { service, origin, requests: 0, units: 0, nanoUsd: nano, provisional };
     uses.set(key, { ...before, requests: before.requests + 1, units: before.units + units });
   }
   return [...uses.values()];
 }
 
+const SERVICE_OF = { parse: 'llamaparse', embed: 'openai' } as const satisfies Record<
+  ServiceUse['service'],
+  ServiceName
+>;
+const FREE: ServiceSpend = { nano: 0, provisional: false };
 function inDoubt({ origin, outcome }: AttemptRow): boolean {
   return origin === 'real' && (outcome === 'unknown' || outcome === 'sent');
 }

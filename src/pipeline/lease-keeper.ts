@@ -35,7 +35,7 @@ export function keepLeases(deps: PipelineDeps, { workerId, onEvent, holds, failu
     const late = clock.sleep(interval / 2, stopping.signal).then(() => {
       throw new Error('the heartbeat waits too long for the store');
     });
-    await Promise.race([store.write((trx) => renewLeases(trx, lease)), late]);
+    await Promise.race([store.writeRelaxed((trx) => renewLeases(trx, lease)), late]);
   };
   const beat = async () => {
     let missed = 0;

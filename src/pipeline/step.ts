@@ -109,7 +109,9 @@ async function commit(job: JobRow, status: ActiveStatus, outcome: Outcome, deps:
       stage: stepOf(status),
       durationMs: took,
     });
-  return store.write(async (trx) => {
+  // That the result is not there yet need not outlive a power cut: the lease it ends does not either.
+  const isWait = outcome.kind === 'park' && outcome.reason === 'awaiting_result';
+  return (isWait ? store.writeRelaxed : store.write)(async (trx) => {
     const events: JobEventRow[] = [];
     if (outcome.kind === 'yield') {
       await releaseJob(trx, held);

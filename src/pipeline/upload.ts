@@ -32,10 +32,18 @@ export interface AcceptOptions {
   parse?: ParseOptions | undefined;
   /** Neither cache may answer: parse and embed again, and pay again. */
   noCache?: boolean;
+  /** What was foreseen and agreed to; absent: nobody was asked, and it goes without asking up to COST_AUTO_APPROVE_USD. */
+  money?: JobMoney | undefined;
   /** Embed through the batch API: half the price, up to a day. */
   economy?: boolean;
   /** Ids that were given out before: of the job it makes, and of the document unless these bytes are one already. */
   ids?: { jobId: string; documentId: string };
+}
+
+/** The money of a job at its upload: how much it may spend in all, and what was foreseen for it. Nano-USD. */
+export interface JobMoney {
+  readonly consentNanoUsd: number;
+  readonly estimate: { readonly likely: number; readonly max: number; readonly priceVersion: string | null };
 }
 
 export interface Accepted {
@@ -187,6 +195,7 @@ export function newJob(
   duplicate?: JobRow,
 ): NewJob {
   const { decision } = options;
+  const { estimate } = options.money ?? { estimate: { likely: 0, max: 0, priceVersion: null } };
   return {
     job_id: options.ids?.jobId ?? ids.uuid(),
     document_id: document.document_id,
@@ -197,7 +206,13 @@ export function newJob(
     duplicate_of: duplicate?.job_id ?? null,
     service_mode: decision.mode,
     service_router_config: JSON.stringify(decision),
-    cost_estimate: JSON.stringify({ pages: document.pages, max_nano_usd: 0 }),
+    cost_estimate: JSON.stringify({
+      pages: document.pages,
+      likely_nano_usd: estimate.likely,
+      max_nano_usd: estimate.max,
+      price_version: estimate.priceVersion,
+    }),
+    consent_nano_usd: options.money?.consentNanoUsd ?? null,
     processing_priority: options.priority,
     service_health_status: JSON.stringify({}),
     fallback_triggered: Object.values(decision.services).some((route) => route.fallback) ? 1 : 0,

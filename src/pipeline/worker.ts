@@ -147,7 +147,8 @@ export async function work(deps: PipelineDeps, options: WorkOptions): Promise<Wo
 
 async function claim(deps: PipelineDeps, owner: string, { scope, onEvent }: WorkOptions): Promise<JobRow | null> {
   const { store, clock, ids, settings } = deps;
-  const claimed = await store.write(async (trx) => {
+  // After a power cut nobody holds anything: a claim need not outlive one.
+  const claimed = await store.writeRelaxed(async (trx) => {
     const job = await claimJob(trx, {
       owner,
       now: clock.now(),

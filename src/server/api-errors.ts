@@ -1,4 +1,5 @@
 /** What the HTTP API answers when something is wrong: one JSON form, and the status that fits the error. */
+import { iso } from '../base/clock.ts';
 import type { ErrorCode } from '../base/error-codes.ts';
 import { TvdbError } from '../base/errors.ts';
 import type { Exchange } from './http-server.ts';
@@ -35,7 +36,15 @@ export function limitReached(message: string, retryAfterMs: number): HttpRefusal
 }
 
 /** Where the category does not tell. */
-const STATUS: Partial<Record<ErrorCode, number>> = { E006: 404, E402: 415, E406: 413, E900: 500 };
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  E006: 404,
+  E201: 429,
+  E202: 429,
+  E204: 429,
+  E402: 415,
+  E406: 413,
+  E900: 500,
+};
 
 function statusOf({ code, category }: TvdbError): number {
   const own = STATUS[code];
@@ -48,8 +57,24 @@ function statusOf({ code, category }: TvdbError): number {
 function errorBody(error: TvdbError, correlationId?: string): object {
   const { label: code, category, message, fix } = error;
   return {
-    error: { code, category, message, fix, ...(correlationId !== undefined && { correlation_id: correlationId }) },
+    error: {
+      code,
+      category,
+      message,
+      fix,
+      ...(correlationId !== undefined && { correlation_id: correlationId }),
+      // Which limit it was, what is left of it, when it starts anew: amounts and times, nothing that a service said.
+      ...(isMoney(error) && { facts: { ...error.facts, resets_at: resetOf(error) } }),
+    },
   };
+}
+
+function isMoney({ code }: TvdbError): boolean {
+  return code === 'E201' || code === 'E202' || code === 'E204';
+}
+
+function resetOf({ facts }: TvdbError): string | null {
+  return typeof facts.resets_at === 'number' ? iso(facts.resets_at) : null;
 }
 
 /** Sends an error; what is no `TvdbError` must have been made one before. */

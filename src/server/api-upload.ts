@@ -12,6 +12,7 @@ import { acceptDocument } from '../pipeline/upload.ts';
 import { signUrl } from '../storage/signed-url.ts';
 import { readAnnouncement } from './announcement.ts';
 import { HttpRefusal, limitReached, refusal } from './api-errors.ts';
+import { moneyFor, refuseUnpayable, type ServerConsent } from './api-spend.ts';
 import { signedTarget } from './files.ts';
 import type { Exchange } from './http-server.ts';
 import { replyJson } from './reply.ts';
@@ -27,6 +28,7 @@ export interface ApiUploadOptions {
   signingKey: Buffer;
   tickets: Tickets;
   uploadLimits: UploadLimits;
+  consent: ServerConsent;
   onEvent: OnEvent;
   /** Ends the checks of documents. */
   abort: AbortSignal;
@@ -37,8 +39,10 @@ export async function announceUpload(exchange: Exchange, base: string, options: 
   const { pipeline, tickets, uploadLimits, signingKey, mode } = options;
   const { clock, ids, router, settings, userId } = pipeline;
   const announced = await readAnnouncement(exchange, settings.MAX_FILE_MB);
-  router.refuseUnusable(router.decide(mode));
+  const decision = router.decide(mode);
+  router.refuseUnusable(decision);
   await uploadLimits.check();
+  await refuseUnpayable(decision, options);
   if (tickets.count('waiting') >= settings.UPLOADS_PER_DAY)
     throw limitReached('Too many announced uploads wait for their bytes', settings.SIGNED_URL_TTL);
   // The signature keeps whole seconds; the ticket must not outlive it.
@@ -105,7 +109,8 @@ async function accept(exchange: Exchange, ticket: Ticket, options: ApiUploadOpti
   }
   const wishes = { priority: 0, tags: {}, costCenter: null, force: false, keepOld: false };
   try {
-    return await acceptDocument(pipeline, staged, { ...wishes, runId, decision, ids: ticket }, onEvent);
+    const money = await moneyFor(staged, decision, options);
+    return await acceptDocument(pipeline, staged, { ...wishes, runId, decision, money, ids: ticket }, onEvent);
   } catch (error) {
     await discardDocument(staged).catch(() => {});
     throw error;

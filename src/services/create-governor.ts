@@ -49,7 +49,10 @@ export function breakerPolicy(settings: Settings): BreakerPolicy {
   };
 }
 
-/** A governor over the store; any number of them, in any number of processes, act as one. */
+/**
+ * A governor over the store; any number of them, in any number of processes, act as one. What it keeps may be lost in a
+ * power cut: a limit is learnt again from the next answer. Waiting for the disk would cost more than the rest of a request.
+ */
 export function createGovernor(options: GovernorOptions): ServiceGovernor {
   const { service, settings, store, clock, random, owner, fingerprint, log } = options;
   const limits = createLimits(service, settings);
@@ -68,7 +71,7 @@ export function createGovernor(options: GovernorOptions): ServiceGovernor {
 
   /** Breaker and limits in one transaction. Returns the error instead of throwing it, so that the places kept are committed. */
   const reserve = (call: Call, patienceMs: number) =>
-    store.write(async (trx) => {
+    store.writeRelaxed(async (trx) => {
       const caller = callerOf(call);
       const breaker = await loadBreaker(trx, service);
       const answer = admission(breaker, caller, policy);
@@ -91,7 +94,7 @@ export function createGovernor(options: GovernorOptions): ServiceGovernor {
   /** The request does not leave: its tokens, and its try, are for others. Should that fail, both come back with time. */
   const giveBack = (call: Call, isProbe: boolean) =>
     store
-      .write(async (trx) => {
+      .writeRelaxed(async (trx) => {
         await limits.giveBack(trx, call.tokens, clock.now());
         if (isProbe) await learn(trx, call, { verdict: 'none', code: null, probe: true, waitMs: 0 });
       })
@@ -181,14 +184,14 @@ export function createGovernor(options: GovernorOptions): ServiceGovernor {
     async report(exchange) {
       if (exchange.httpStatus === null && OWN_CODES.includes(exchange.error?.code ?? '')) return;
       try {
-        await store.write((trx) => note(trx, exchange));
+        await store.writeRelaxed((trx) => note(trx, exchange));
       } catch (error) {
         const { label, message } = asTvdbError(error);
         log?.('error', 'governor.report_lost', { service, operation: exchange.operation, code: label, message });
       }
     },
 
-    retryAllowed: () => store.write((trx) => limits.takeRetry(trx, clock.now())),
+    retryAllowed: () => store.writeRelaxed((trx) => limits.takeRetry(trx, clock.now())),
 
     async state() {
       const now = clock.now();

@@ -1,5 +1,6 @@
 /** What single jobs have spent: their parts of the holds of their requests. */
 import { sql } from 'kysely';
+import type { ServiceName } from '../domain/service-mode.ts';
 import type { Db } from './open.ts';
 
 /**
@@ -12,8 +13,28 @@ export async function spentByJob(db: Db, jobId: string): Promise<number> {
 
 /** The same for many jobs; those that spent nothing are missing. */
 export async function spentByJobs(db: Db, jobIds: readonly string[]): Promise<Map<string, number>> {
-  const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(jobIds)}))`;
   const { rows } = await sql<{ job_id: string; nano: number }>`
+    SELECT job_id, SUM(nano) AS nano FROM (${parts(jobIds)}) GROUP BY job_id`.execute(db);
+  return new Map(rows.map(({ job_id, nano }) => [job_id, nano]));
+}
+
+export interface ServiceSpend {
+  nano: number;
+  /** Settled at the hold for want of a figure of the service. */
+  provisional: boolean;
+}
+
+/** What a job has spent or has reserved at each service; services it paid nothing are missing. */
+export async function spentByService(db: Db, jobId: string): Promise<Map<ServiceName, ServiceSpend>> {
+  const { rows } = await sql<{ service: ServiceName; nano: number; provisional: number }>`
+    SELECT service, nano, provisional FROM (${parts([jobId])})`.execute(db);
+  return new Map(rows.map(({ service, nano, provisional }) => [service, { nano, provisional: provisional === 1 }]));
+}
+
+/** The parts of jobs in their holds, summed by job and service. */
+function parts(jobIds: readonly string[]) {
+  const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(jobIds)}))`;
+  return sql`
     WITH parts AS (
       SELECT a.attempt_id, s.job_id, s.units FROM attempt_shares s JOIN attempts a ON a.attempt_id = s.attempt_id
       WHERE s.job_id IN ${wanted}
@@ -22,10 +43,10 @@ export async function spentByJobs(db: Db, jobIds: readonly string[]): Promise<Ma
         a.units - COALESCE((SELECT SUM(units) FROM attempt_shares o WHERE o.attempt_id = a.attempt_id), 0)
       FROM attempts a WHERE a.job_id IN ${wanted}
     )
-    SELECT p.job_id, CAST(SUM(ROUND(1.0 * COALESCE(h.settled_amount, h.amount) * p.units / h.units)) AS INTEGER) AS nano
+    SELECT p.job_id, h.service, MAX(h.provisional) AS provisional,
+      CAST(SUM(ROUND(1.0 * COALESCE(h.settled_amount, h.amount) * p.units / h.units)) AS INTEGER) AS nano
     FROM parts p JOIN holds h ON h.attempt_id = p.attempt_id
-    WHERE h.state <> 'released' GROUP BY p.job_id`.execute(db);
-  return new Map(rows.map(({ job_id, nano }) => [job_id, nano]));
+    WHERE h.state <> 'released' GROUP BY p.job_id, h.service`;
 }
 
 /** What a job that asked paid services has cost. */

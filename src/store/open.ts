@@ -35,6 +35,11 @@ export interface Store {
    * queries on `trx`: the outer `db` waits for this transaction to end, so touching it deadlocks.
    */
   write<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
+  /**
+   * The same for what may be lost in a power cut, though never in the death of this process: limits, samples, leases. It
+   * does not wait for the disk. A later `write` makes it durable as well, in order.
+   */
+  writeRelaxed<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
   /** Loads the vector functions of SQLite; needed before a search. */
   loadVectorExtension(): Promise<void>;
   /** The SQLite handle, for backups and the checks of `doctor`. */
@@ -113,6 +118,16 @@ function assemble(sqlite: BetterSqlite.Database, db: Db): Store {
     db,
     sqlite,
     write: (work) => db.transaction().execute(work),
+    // The setting belongs to the connection, and there is one: nobody else writes before it is set back.
+    writeRelaxed: (work) =>
+      db.connection().execute(async (alone) => {
+        sqlite.pragma('synchronous = NORMAL');
+        try {
+          return await alone.transaction().execute(work);
+        } finally {
+          sqlite.pragma('synchronous = FULL');
+        }
+      }),
     async loadVectorExtension() {
       if (vectorsLoaded) return;
       const { load } = await import('sqlite-vec');

@@ -29,24 +29,34 @@ describe('tvdb mode', () => {
       services: [
         {
           name: 'llamaparse',
+          mode: 'mock',
+          mode_source: 'default',
           wanted: 'mock',
           effective: 'mock',
           reason: 'mode_mock',
           fallback: false,
+          blocked: null,
           key: null,
           retry_at: null,
+          last_ok_at: null,
         },
         {
           name: 'openai',
+          mode: 'mock',
+          mode_source: 'default',
           wanted: 'mock',
           effective: 'mock',
           reason: 'mode_mock',
           fallback: false,
+          blocked: null,
           key: null,
           retry_at: null,
+          last_ok_at: null,
         },
       ],
       saved: null,
+      saved_services: [],
+      jobs: null,
     });
   });
 
@@ -105,15 +115,13 @@ describe('tvdb mode', () => {
     expect(await changes(home)).toEqual([]);
   });
 
-  it('saves nothing when the real services are not built in (exit 4), and shows of keys only their end', async () => {
+  it('saves real where the keys are set, and shows of them only their end', async () => {
     const home = tempDirectory();
     const env = { LLAMAPARSE_API_KEY: KEY, OPENAI_API_KEY: KEY };
-    const refused = await runTvdb(['mode', 'real', '--json'], { home, env });
-    expect([refused.code, refused.json.error.code]).toEqual([4, 'TVDB-E102']);
-    expect(existsSync(preferences(home))).toBe(false);
-    const shown = await runTvdb(['mode', '--json'], { home, env });
-    expect(shown.json.data.services[0].key).toBe('set, ends wxyz');
-    expect(shown.stdout + shown.stderr).not.toContain(KEY);
+    const saved = await runTvdb(['mode', 'real', '--json'], { home, env });
+    expect([saved.code, saved.json.data.services[1]]).toMatchObject([0, { effective: 'real', reason: 'mode_real' }]);
+    expect(saved.json.data.services[0].key).toBe('set, ends wxyz');
+    expect(saved.stdout + saved.stderr).not.toContain(KEY);
   });
 
   it('T14 suggests the mode that was meant (exit 2)', async () => {
@@ -136,5 +144,125 @@ describe('tvdb mode', () => {
     const { code, stderr } = await runTvdb(['mode', 'hybrid', '--config', join(home, 'mine.json')], { home });
     expect(code).toBe(2);
     expect(stderr).toContain('config.json');
+  });
+});
+
+describe('tvdb mode --service', () => {
+  it('saves the wish for one service, uses it at once, and forgets it with default', async () => {
+    const home = tempDirectory();
+    const env = { OPENAI_API_KEY: KEY };
+    const saved = await runTvdb(['mode', 'hybrid', '--service', 'llamaparse=mock', '--json'], { home, env });
+    expect(saved.code).toBe(0);
+    expect(saved.json.data).toMatchObject({
+      mode: 'hybrid',
+      services: [
+        { name: 'llamaparse', mode: 'mock', mode_source: `preferences:${preferences(home)}`, reason: 'override' },
+        { name: 'openai', mode: 'hybrid', effective: 'mock', reason: 'parse_is_mock' },
+      ],
+      saved: { mode: 'hybrid' },
+      saved_services: [{ name: 'llamaparse', mode: 'mock', was: null, changed: true, in_effect: true }],
+    });
+    expect(JSON.parse(readFileSync(preferences(home), 'utf8'))).toMatchObject({ SERVICE_MODE_LLAMAPARSE: 'mock' });
+    const page = await runTvdb(['mode'], { home, env: { ...env, NO_COLOR: '1' }, tty: true });
+    expect(page.stdout).toMatch(/llamaparse mock {3}from .*config\.json/);
+    const gone = await runTvdb(['mode', '--service', 'llamaparse=default', '--json'], { home, env });
+    expect(gone.json.data).toMatchObject({
+      services: [{ mode: 'hybrid', reason: 'key_missing', fallback: true }, {}],
+      saved: null,
+      saved_services: [{ name: 'llamaparse', mode: null, was: 'mock' }],
+    });
+    expect(JSON.parse(readFileSync(preferences(home), 'utf8'))).not.toHaveProperty('SERVICE_MODE_LLAMAPARSE');
+    expect(await changes(home)).toMatchObject([
+      { to_mode: 'hybrid', service: null },
+      { to_mode: 'mock', service: 'llamaparse' },
+      { from_mode: 'mock', to_mode: 'hybrid', service: 'llamaparse' },
+    ]);
+  });
+
+  it('saves nothing when one service would lack its key (exit 4)', async () => {
+    const home = tempDirectory();
+    const { code, json } = await runTvdb(['mode', '--service', 'openai=real', '--json'], { home });
+    expect([code, json.error.code, existsSync(preferences(home))]).toEqual([4, 'TVDB-E101', false]);
+  });
+
+  it('warns when the environment hides the wish that was saved', async () => {
+    const env = { SERVICE_MODE_OPENAI: 'hybrid' };
+    const { json, stderr } = await runTvdb(['mode', '--service', 'openai=mock', '--json'], { env });
+    expect(json.data.saved_services).toMatchObject([{ in_effect: false }]);
+    expect(json.warnings).toMatchObject([{ code: 'TVDB-W103' }]);
+    expect(stderr).toContain('unset SERVICE_MODE_OPENAI');
+  });
+
+  it.each([
+    [['mode', '--service', 'opanai=mock'], 'TVDB-E005', '"openai"'],
+    [['mode', '--service', 'openai=mokc'], 'TVDB-E005', '"mock"'],
+    [['upload', 'a.pdf', '--service', 'llamaprase=mock'], 'TVDB-E005', '"llamaparse"'],
+    [['upload', 'a.pdf', '--service', 'openai=default'], 'TVDB-E005', 'mock, real, hybrid'],
+    [['upload', 'a.pdf', '--service', 'openai'], 'TVDB-E003', 'key=value'],
+    [['upload', 'a.pdf', '--tier', 'agentik'], 'TVDB-E005', '"agentic"'],
+    [['upload', 'a.pdf', '--results', 'pol'], 'TVDB-E005', '"poll"'],
+    [['run', '--results', 'webhok'], 'TVDB-E005', '"webhook"'],
+    [['mode', '--jobs', 'all'], 'TVDB-E002', 'tvdb mode mock|real|hybrid --jobs'],
+    [['mode', 'mock', '--jobs', 'all', '--jobs', 'abcd1234'], 'TVDB-E009', 'name no others'],
+    [['mode', 'mock', '--jobs', 'abcd1234'], 'TVDB-E006', 'abcd1234'],
+    [['upload', 'a.pdf', '--no-wait', '--timeout', '5s'], 'TVDB-E009', '--timeout'],
+  ])('%j is a usage error with a way out (exit 2)', async (argv, code, hint) => {
+    const run = await runTvdb([...argv, '--json']);
+    expect([run.code, run.json.error.code]).toEqual([2, code]);
+    expect(run.stderr.replace(/\s+/g, ' ')).toContain(hint);
+  });
+});
+
+describe('tvdb mode --jobs', () => {
+  const LETTER = join(process.cwd(), 'fixtures/documents/letter.pdf');
+
+  it('changes unfinished jobs, saves nothing, records it, and the jobs follow', async () => {
+    const queued = await runTvdb(['upload', LETTER, '--no-wait', '-m', 'hybrid', '--json']);
+    const { home } = queued;
+    const job = queued.json.data.documents[0].job_id as string;
+    const { code, json } = await runTvdb(['mode', 'mock', '--jobs', job.slice(0, 8), '--json'], { home });
+    expect(code).toBe(0);
+    expect(json.data.jobs).toMatchObject([
+      {
+        job_id: job,
+        outcome: 'changed',
+        from_mode: 'hybrid',
+        mode: 'mock',
+        services: { openai: { why: 'mode_mock' } },
+      },
+    ]);
+    expect(json.data).toMatchObject({ mode: 'mock', source: 'default', saved: null });
+    expect(existsSync(preferences(home))).toBe(false);
+    expect(await changes(home)).toMatchObject([{ from_mode: 'hybrid', to_mode: 'mock', job_id: job, service: null }]);
+    const again = await runTvdb(['mode', 'mock', '--jobs', 'all', '--yes', '--json'], { home });
+    expect([again.code, again.json.data.jobs]).toMatchObject([0, [{ outcome: 'unchanged' }]]);
+    const run = await runTvdb(['run', '--json'], { home });
+    expect(run.json.data.jobs).toMatchObject([{ job_id: job, status: 'complete' }]);
+    const ended = await runTvdb(['mode', 'hybrid', '--jobs', job, '--json'], { home });
+    expect([ended.code, ended.json.error.code]).toEqual([2, 'TVDB-E010']);
+    expect(ended.json.data.jobs).toMatchObject([{ outcome: 'ended', mode: 'mock' }]);
+  });
+
+  it('asks before all of them; scripts need --yes (E011); none is no failure', async () => {
+    const { home } = await runTvdb(['upload', LETTER, '--no-wait', '--json']);
+    const unasked = await runTvdb(['mode', 'hybrid', '--jobs', 'all'], { home });
+    expect(unasked.code).toBe(2);
+    expect(unasked.stderr).toContain('--yes');
+    const all = await runTvdb(['mode', 'hybrid', '--jobs', 'all', '--yes'], { home });
+    expect([all.code, all.stdout]).toEqual([0, expect.stringMatching(/\tchanged\thybrid\tuploaded\tletter\.pdf\n$/)]);
+    expect(all.stderr).toContain('tvdb run');
+    expect((await runTvdb(['mode', 'mock', '--jobs', 'all'])).code).toBe(0);
+  });
+
+  it('changes nothing to real without keys (exit 4), and is partly done where some have ended (exit 7)', async () => {
+    const done = await runTvdb(['upload', LETTER, '--json']);
+    const { home } = done;
+    const queued = await runTvdb(['upload', LETTER, '--force', '--no-wait', '--json'], { home });
+    const document = queued.json.data.documents[0].document_id as string;
+    expect((await runTvdb(['mode', 'real', '--jobs', document, '--json'], { home })).code).toBe(4);
+    expect(await changes(home)).toEqual([]);
+    const both = await runTvdb(['mode', 'hybrid', '--jobs', document, '--json'], { home });
+    expect(both.code).toBe(7);
+    expect(both.json.data.jobs.map(({ outcome }: { outcome: string }) => outcome).sort()).toEqual(['changed', 'ended']);
   });
 });

@@ -53,7 +53,7 @@ describe('a paid query', () => {
 
   it('falls back in hybrid with a warning that says why, and searches the mock space', async () => {
     const { json, env, simulator } = await library('hybrid');
-    simulator.control.faults('embeddings=429*');
+    simulator.control.faults('embeddings=rate:retry-after=0*');
     const answer = await json(['search', 'roof slates', '-m', 'hybrid'], { env });
     expect(answer.exit_code).toBe(0);
     expect(answer.data).toMatchObject({
@@ -66,7 +66,7 @@ describe('a paid query', () => {
 
   it('never falls back in real, nor in a space that was named', async () => {
     const { json, env, simulator } = await library('real');
-    simulator.control.faults('embeddings=429*');
+    simulator.control.faults('embeddings=rate:retry-after=0*');
     expect((await json(['search', 'a b', '-m', 'real'], { env })).exit_code).toBe(6);
     const named = ['search', 'a b', '-m', 'hybrid', '--space', 'openai/text-embedding-3-small/1536'];
     expect((await json(named, { env })).exit_code).toBe(6);

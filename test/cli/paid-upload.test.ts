@@ -99,7 +99,7 @@ describe('a real upload', () => {
 
 describe('a fallback in the middle', () => {
   it('is labelled in JSON, in the trace, in the status and on every hit', async () => {
-    const { json, tvdb, env, sent } = await paidPlace({ faults: 'embeddings=429*' });
+    const { json, tvdb, env, sent } = await paidPlace({ faults: 'embeddings=rate:retry-after=0*' });
     const all = { env: { ...env, ...ONE_TRY } };
     const answer = await json(HYBRID, all);
     expect(answer).toMatchObject({ exit_code: 0, data: { degraded: true } });
@@ -125,7 +125,7 @@ describe('a fallback in the middle', () => {
   });
 
   it('exits 9 with --on-fallback fail, with the reason and the command that redoes it', async () => {
-    const { tvdb, env } = await paidPlace({ faults: 'embeddings=429*' });
+    const { tvdb, env } = await paidPlace({ faults: 'embeddings=rate:retry-after=0*' });
     const { code, stderr } = await tvdb([...HYBRID, '--on-fallback', 'fail'], { env: { ...env, ...ONE_TRY } });
     expect(code).toBe(9);
     expect(stderr).toContain('TVDB-E305');
@@ -135,7 +135,7 @@ describe('a fallback in the middle', () => {
   });
 
   it('ends with the command that redoes it on a terminal', async () => {
-    const { tvdb, env } = await paidPlace({ faults: 'embeddings=429*' });
+    const { tvdb, env } = await paidPlace({ faults: 'embeddings=rate:retry-after=0*' });
     const { stdout } = await tvdb([...HYBRID, '--progress', 'none'], {
       env: { ...env, ...ONE_TRY, NO_COLOR: '1' },
       tty: true,

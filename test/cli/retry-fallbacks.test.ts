@@ -7,7 +7,7 @@ const ONE_TRY = { MAX_RETRIES: '0' };
 
 /** Documents whose vectors are a mock's, with the simulator well again and its log empty. */
 async function fallen(files: Record<string, string> = { 'letter.pdf': letter }) {
-  const place = await paidPlace({ faults: 'embeddings=429*', files });
+  const place = await paidPlace({ faults: 'embeddings=rate:retry-after=0*', files });
   const env = { ...place.env, ...ONE_TRY };
   const { data } = await place.json(['upload', ...Object.keys(files), '-m', 'hybrid'], { env });
   const jobs = data.documents.map(({ job_id: id }: { job_id: string }) => id) as string[];
@@ -79,7 +79,7 @@ describe('tvdb retry --fallbacks', () => {
 
   it('says when a mock had to stand in once more (exit 9), and can be asked again', async () => {
     const { json, env, jobs, simulator } = await fallen();
-    simulator.control.faults('embeddings=429*');
+    simulator.control.faults('embeddings=rate:retry-after=0*');
     const answer = await json(['retry', '--fallbacks', jobs[0] ?? ''], { env });
     expect([answer.exit_code, answer.data.jobs[0].error_code]).toEqual([9, 'TVDB-E305']);
     expect(answer.data.jobs[0]).toMatchObject({ status: 'complete', fallback: true });

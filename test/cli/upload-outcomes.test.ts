@@ -14,18 +14,6 @@ const halfway = () => 0.5;
 describe('modes', () => {
   it.each([
     ['real without keys', ['-m', 'real'], {}, 'E101'],
-    [
-      'real with keys',
-      ['-m', 'real'],
-      { LLAMAPARSE_API_KEY: 'llx-test-key-123456', OPENAI_API_KEY: 'sk-test-key-123456' },
-      'E102',
-    ],
-    [
-      'hybrid with keys',
-      ['-m', 'hybrid'],
-      { LLAMAPARSE_API_KEY: 'llx-test-key-123456', OPENAI_API_KEY: 'sk-test-key-123456' },
-      'E102',
-    ],
     ['real from the environment', [], { SERVICE_MODE: 'real' }, 'E101'],
   ])('%s is exit 4 before anything is touched', async (_what, argv, env, code) => {
     const { json, rows } = workplace({ 'a.pdf': letter });
@@ -51,7 +39,8 @@ describe('modes', () => {
         documents: [{ status: 'complete', fallback: true }],
       },
     });
-    expect(answer.warnings.map(({ code }: Json) => code)).toEqual(['TVDB-W302', 'TVDB-W302']);
+    expect(answer.warnings.map(({ code }: Json) => code)).toEqual(['TVDB-W302', 'TVDB-W302', 'TVDB-W302']);
+    expect(answer.warnings[2].message).toMatch(/^a\.pdf DEGRADED: .*tvdb retry --fallbacks [0-9a-f]{8}$/);
     const rich = await tvdb(['upload', 'b.pdf', '-m', 'hybrid', '--no-color', '--progress=none'], { tty: true });
     expect(rich.stderr).toContain('TVDB-W302  llamaparse falls back to MOCK: LLAMAPARSE_API_KEY is not set');
     expect(rich.stdout).toContain('DEGRADED');

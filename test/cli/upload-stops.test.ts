@@ -40,7 +40,7 @@ function fullAfter(writes: number): Partial<Product> {
       if (left-- > 0) return write(...args);
       return Promise.reject(new TvdbError('E503', { message: 'The disk is full', retry: { kind: 'later' } }));
     };
-    Object.assign(store, { write: failing });
+    Object.assign(store, { write: failing, writeRelaxed: failing });
   });
 }
 
@@ -98,7 +98,7 @@ describe('a disk that fills up', () => {
         if (!jobs.some(({ status }) => status === 'complete')) return write(body);
         throw new TvdbError('E503', { message: 'The disk is full' });
       };
-      Object.assign(store, { write: failing });
+      Object.assign(store, { write: failing, writeRelaxed: failing });
     });
     const answer = await json(['upload', 'a.pdf'], { product });
     expect(answer).toMatchObject({
@@ -190,7 +190,7 @@ describe('Ctrl-C', () => {
         if (writes === 2) signals.emit('SIGINT');
         return write(...args);
       };
-      Object.assign(store, { write: stopping });
+      Object.assign(store, { write: stopping, writeRelaxed: stopping });
     });
     const answer = await json(['upload', '*.pdf'], { signals, product });
     expect(answer).toMatchObject({

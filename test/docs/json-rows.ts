@@ -8,7 +8,6 @@ import { hold } from '../../src/ledger/hold.ts';
 import { addVectors } from '../../src/search/vector-index.ts';
 import { insertIntent, markSent, updateAttempt } from '../../src/store/attempts.ts';
 import { saveBreaker } from '../../src/store/breakers.ts';
-import { insertBudget } from '../../src/store/budgets.ts';
 import { saveBucket } from '../../src/store/rate-buckets.ts';
 import { startRun } from '../../src/store/runs.ts';
 import { addHealthSample } from '../../src/store/service-health.ts';
@@ -100,56 +99,36 @@ export async function pausedServices(home: string): Promise<void> {
   );
 }
 
-/** Charges, an overrun, and holds that have not ended; returns the requests of three of them. */
-export async function ledgerRows(home: string): Promise<{ unsent: string; overrun: string; settled: string }> {
+/** Money held for three requests: one that was not sent, one of unknown outcome, one that was charged above its hold. */
+export async function heldMoney(home: string): Promise<{ idle: string; lost: string; over: string }> {
+  const [idle, lost, over] = [systemIds.uuid(), systemIds.uuid(), systemIds.uuid()];
   const now = Date.now();
-  return storeAt(home, async (store) => {
-    const runId = systemIds.uuid();
-    await store.write((trx) =>
-      insertBudget(trx, {
-        ...{ scope: 'all', scope_value: '', span: 'day', measure: 'cost', limit_value: 5_000_000_000, hard: 1 },
-        ...{ source: 'default', user_limit: null, user_hard: null, created_at: 1 },
-      }),
-    );
-    const request = async (
-      service: 'llamaparse' | 'openai',
-      amount: number,
-      sent: boolean,
-      end?: number | 'unknown',
-    ) => {
-      const job = await addJob(store, systemIds, { run_id: runId, status: 'complete' });
-      const attemptId = systemIds.uuid();
-      await store.write(async (trx) => {
-        const kind = service === 'openai' ? 'embed' : 'parse';
-        const about = { operation: kind, requestHash: 'h', units: 1, origin: 'real' as const, now, runId };
-        await insertIntent(trx, { attemptId, jobId: job.job_id, service: kind, ...about });
-        const subject = { attemptId, jobId: job.job_id, runId, costCenter: null, service, timeZone: 'UTC', now };
-        await hold(trx, { ...subject, amount, units: 1, unitPrice: amount, priceVersion: '2026-11-01' });
-        if (sent) await markSent(trx, attemptId, now);
-        if (end === 'unknown') {
-          await updateAttempt(trx, attemptId, { outcome: 'unknown' });
-          await markUnknown(trx, { attemptId, now });
-        } else if (end !== undefined) {
-          await updateAttempt(trx, attemptId, { outcome: 'ok' });
-          await settle(trx, { attemptId, now, actual: end });
-        }
-      });
-      return attemptId;
-    };
-    await request('llamaparse', 3_750_000, true, 'unknown');
-    return {
-      unsent: await request('llamaparse', 3_750_000, false),
-      settled: await request('openai', 40, true, 40),
-      // Last: it stops the budget.
-      overrun: await request('llamaparse', 3_750_000, true, 5_000_000),
-    };
+  const runId = systemIds.uuid();
+  await storeAt(home, async (store) => {
+    const job = await addJob(store, systemIds, { run_id: runId });
+    await store.write(async (trx) => {
+      await startRun(trx, { runId, command: 'upload', mode: 'real', now });
+      for (const attemptId of [idle, lost, over]) {
+        const about = { operation: 'parse', requestHash: attemptId, units: 12, origin: 'real' as const, now, runId };
+        await insertIntent(trx, { attemptId, jobId: job.job_id, service: 'parse', ...about });
+        await hold(trx, {
+          ...{ attemptId, jobId: job.job_id, runId, service: 'llamaparse', costCenter: 'claims' },
+          ...{ amount: 45_000_000, units: 12, unitPrice: 3_750_000, priceVersion: '2026-07', timeZone: 'UTC', now },
+        });
+        if (attemptId !== idle) await markSent(trx, attemptId, now);
+      }
+      await updateAttempt(trx, lost, { outcome: 'unknown' });
+      await markUnknown(trx, { attemptId: lost, now });
+      await updateAttempt(trx, over, { outcome: 'ok', remote_id: 'pjb-1', billed_units: 48 });
+      await settle(trx, { attemptId: over, actual: 60_000_000, now });
+    });
   });
+  return { idle, lost, over };
 }
 
-/** Changes a row of the ledger past its triggers, and lowers a limit below what is spent. */
-export async function spoiled(home: string): Promise<void> {
-  await storeAt(home, async (store) => {
-    store.sqlite.exec(`DROP TRIGGER spend_no_update; UPDATE spend SET cost_center = 'x' WHERE seq = 1`);
-    await store.db.updateTable('budgets').set({ limit_value: 1 }).where('measure', '=', 'cost').execute();
-  });
+/** Changes a hold behind the back of the ledger. */
+export async function changedHold(home: string, attemptId: string): Promise<void> {
+  await storeAt(home, (store) =>
+    store.db.updateTable('holds').set({ settled_amount: 1 }).where('attempt_id', '=', attemptId).execute(),
+  );
 }

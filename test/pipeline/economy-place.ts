@@ -82,10 +82,10 @@ export async function economyPlace({ simulator: told = {}, settings = {}, stateO
     /** Accepts one document that may wait; mode and wishes as `--mode mock --service openai=…`. */
     accept: (openai: 'real' | 'hybrid' = 'real', accept: object = {}) =>
       place.upload('document', { pages, economy: true, decision: deps.router.decide('mock', { openai }), ...accept }),
-    /** Works until nothing is due, while time creeps on: requests wait a little for company. */
-    async work() {
+    /** Works until nothing is due, while time creeps on: the worker and requests wait a little now and then. */
+    async work(changes: Parameters<typeof place.drain>[0] = {}) {
       let done = false;
-      const working = place.drain().finally(() => {
+      const working = place.drain(changes).finally(() => {
         done = true;
       });
       while (!done) await clock.advance(1);

@@ -24,7 +24,7 @@ function dyingAt(store: Store, nth: number, when: 'before' | 'after') {
     if (writes === nth) throw dead();
     return result;
   };
-  return { store: { ...store, write }, died: () => died };
+  return { store: { ...store, write, writeRelaxed: write }, died: () => died };
 }
 
 async function uploadAndDrain(line: ReturnType<typeof pipeline>, deps: UploadDeps) {

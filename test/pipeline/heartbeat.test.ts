@@ -15,7 +15,7 @@ function unreliable(store: Store) {
     if (fault === 'full') return Promise.reject(new TvdbError('E503', { message: 'the disk is full' }));
     return fault === 'stuck' ? new Promise(() => {}) : store.write(run);
   };
-  return { faults, store: { ...store, write } };
+  return { faults, store: { ...store, write, writeRelaxed: write } };
 }
 
 /** A worker in the middle of a parse that lasts until `finish`, on a clock that the test moves. */

@@ -1,5 +1,6 @@
 /** Paid services from memory: they remember every request, bill what they accept, and fail as a test tells them to. */
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect } from 'vitest';
 import type { ErrorCode } from '../../src/base/error-codes.ts';
 import { type Retry, TvdbError } from '../../src/base/errors.ts';
@@ -36,6 +37,13 @@ export interface PaidParserOptions {
   /** A page; `reading` counts the parses of this page, from 1. */
   page?: (number: number, reading: number) => ParsedPage;
   onPrepare?: () => void;
+}
+
+/** Enough for several chunks a document. */
+function longText(number: number): string {
+  const sentence = (index: number) =>
+    `Sentence ${index} of page ${number} tells of matter ${(number * 31 + index) % 17}.`;
+  return `# Part ${number}\n\n${Array.from({ length: 8 }, (_, index) => sentence(index)).join(' ')}`;
 }
 
 /** A parse service elsewhere, which costs. */
@@ -88,7 +96,7 @@ export function paidParser(clock: { now(): number }, options: PaidParserOptions 
       job.fetched += 1;
       const pages = job.pages.map((number) => {
         const reading = [...jobs.values()].filter((one) => one.pages.includes(number)).indexOf(job) + 1;
-        return options.page?.(number, reading) ?? { number, markdown: `# Part ${number}\n\nText of page ${number}.` };
+        return options.page?.(number, reading) ?? { number, markdown: longText(number) };
       });
       return { pages, creditsBilled: job.pages.length * 3 };
     },
@@ -204,12 +212,19 @@ export function paidLine(
       EMBED_UNKNOWN_WAIT: 20_000,
       EMBED_LINGER: 2_000,
       EMBED_BATCH_SIZE: 100,
+      CHUNK_TARGET_TOKENS: 60,
+      CHUNK_MAX_TOKENS: 120,
+      CHUNK_OVERLAP_TOKENS: 0,
       ...settings,
     },
   });
   const { storage } = line.deps;
   // At once: what takes real time would be slept through by a clock that moves on by itself.
   storage.hasLength = async (uri, bytes) => statSync(storage.pathOf(uri)).size === bytes;
+  storage.write = async (uri, text) => {
+    mkdirSync(dirname(storage.pathOf(uri)), { recursive: true });
+    writeFileSync(storage.pathOf(uri), text);
+  };
   return { ...line, clock, remote, embedding };
 }
 
@@ -243,6 +258,7 @@ export async function until(clock: VirtualClock, isSo: () => Promise<boolean> | 
  */
 export function crash(line: PaidLine, seed = 2): PaidLine {
   line.deps.store.write = () => new Promise(() => {});
+  line.deps.store.writeRelaxed = line.deps.store.write;
   line.store.sqlite.exec("UPDATE upload_jobs SET lease_owner = 'dead', lease_until = 1 WHERE lease_owner IS NOT NULL");
   const { home, clock, remote, embedding } = line;
   return paidLine({

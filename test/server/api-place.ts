@@ -36,6 +36,7 @@ export async function serving(
     signingKey: KEY,
     token: TOKEN,
     port: 0,
+    consent: { maxCost: undefined, yes: false, ci: false },
     onEvent: (event) => void place.events.push(event),
     abort: place.signals.abort.signal,
     ...changes,

@@ -22,7 +22,7 @@ export const costsAcknowledgeCommand = defineCommand({
   ],
   needs: 'world',
   exitCodes: [0, [2, 'no overrun of that id waits'], 6],
-  json: 'tvdb.costs-acknowledge/v1',
+  json: 'tvdb.costs.acknowledge/v1',
   ndjson: false,
   async handler({ args }, ctx) {
     const [{ overrunsResult, seen }, world] = await Promise.all([import('./acknowledge-view.ts'), ctx.openWorld()]);

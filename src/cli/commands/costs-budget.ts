@@ -16,7 +16,7 @@ export const costsBudgetListCommand = defineCommand({
   ],
   needs: 'world',
   exitCodes: [0, 2, 6],
-  json: 'tvdb.costs-budgets/v1',
+  json: 'tvdb.costs.budget.list/v1',
   ndjson: false,
   async handler(_input, ctx) {
     const [{ budgetList }, world] = await Promise.all([import('./budget-list.ts'), ctx.openWorld()]);
@@ -73,7 +73,7 @@ export const costsBudgetSetCommand = defineCommand({
   ],
   needs: 'world',
   exitCodes: [0, [2, 'no limit, two limits, or nobody can be asked and --yes is missing'], 6],
-  json: 'tvdb.costs-budget/v1',
+  json: 'tvdb.costs.budget.set/v1',
   ndjson: false,
   async handler({ args, options }, ctx) {
     const { usd } = args;
@@ -103,7 +103,7 @@ export const costsBudgetRemoveCommand = defineCommand({
   ],
   needs: 'world',
   exitCodes: [0, [2, 'there is no such limit, or nobody can be asked and --yes is missing'], 6],
-  json: 'tvdb.costs-budget/v1',
+  json: 'tvdb.costs.budget.remove/v1',
   ndjson: false,
   async handler({ options }, ctx) {
     const wish = wishOf(options, options.requests ? 'requests' : 'cost');

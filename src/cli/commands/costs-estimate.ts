@@ -27,7 +27,7 @@ export const costsEstimateCommand = defineCommand({
   ],
   needs: 'world',
   exitCodes: [0, [1, 'no document can be read'], [2, 'no file matched'], [5, 'it does not fit a budget'], 6],
-  json: 'tvdb.costs-estimate/v1',
+  json: 'tvdb.costs.estimate/v1',
   ndjson: false,
   async handler({ args, options }, ctx) {
     const [{ estimateFiles }, world] = await Promise.all([import('./estimate-files.ts'), ctx.openWorld()]);

@@ -15,7 +15,7 @@ export const costsHoldsCommand = defineCommand({
   ],
   needs: 'world',
   exitCodes: [0, 2, 6],
-  json: 'tvdb.costs-holds/v1',
+  json: 'tvdb.costs.holds/v1',
   ndjson: false,
   async handler(_input, ctx) {
     const [{ store }, { holdsResult }] = await Promise.all([ctx.openWorld(), import('./holds-view.ts')]);
@@ -33,7 +33,7 @@ export const costsHoldsReleaseCommand = defineCommand({
   examples: [['tvdb costs holds release 5e91c0aa', 'the money of a worker that was killed before it sent anything']],
   needs: 'world',
   exitCodes: [0, [2, 'unknown id, or the request may have been sent'], 6],
-  json: 'tvdb.costs-release/v1',
+  json: 'tvdb.costs.holds.release/v1',
   ndjson: false,
   async handler({ args }, ctx) {
     const [{ pipeline, store }, { holdId, releasedResult }, { releaseHold }] = await Promise.all([

@@ -38,7 +38,7 @@ export const costsReconcileCommand = defineCommand({
     2,
     [6, 'a service or the store cannot be asked'],
   ],
-  json: 'tvdb.costs-reconcile/v1',
+  json: 'tvdb.costs.reconcile/v1',
   ndjson: false,
   async handler({ options }, ctx) {
     const { providerLog: file, since } = options;

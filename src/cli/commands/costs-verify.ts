@@ -18,7 +18,7 @@ export const costsVerifyCommand = defineCommand({
   ],
   needs: 'world',
   exitCodes: [0, [1, 'something does not add up'], 2, 6],
-  json: 'tvdb.costs-verify/v1',
+  json: 'tvdb.costs.verify/v1',
   ndjson: false,
   async handler(_input, ctx) {
     const [{ store }, { ledgerFindings }] = await Promise.all([ctx.openWorld(), import('../../ledger/verify.ts')]);

@@ -26,6 +26,7 @@ import { runCommand } from './run.ts';
 import { searchCommand } from './search.ts';
 import { serveCommand } from './serve.ts';
 import { simulateCommand } from './simulate.ts';
+import { smokeCommand } from './smoke.ts';
 import { statusCommand } from './status.ts';
 import { traceCommand } from './trace.ts';
 import { uploadCommand } from './upload.ts';
@@ -58,6 +59,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   configListCommand,
   deleteCommand,
   doctorCommand,
+  smokeCommand,
   simulateCommand,
   help,
   completion,

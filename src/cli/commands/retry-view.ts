@@ -12,6 +12,7 @@ import type { Page } from '../ui/ui.ts';
 import { lastError, parkText } from './job-view.ts';
 import { type FallenPart, type FallenState, fallenParts, partsText } from './retry-fallbacks.ts';
 import { reasonText } from './upload-error.ts';
+import { moneyWait } from './upload-waits.ts';
 
 /** What `--fallbacks` did about a job. */
 export type FallbackOutcome =
@@ -39,6 +40,8 @@ export interface RetryAnswer {
   readonly waited: boolean;
   /** It was about what fell back. */
   readonly fallbacks?: boolean;
+  /** Jobs that rest because money was refused. */
+  readonly refusedMoney?: ReadonlySet<string>;
 }
 
 /** A job that was named itself and has ended well is refused (E010); met through its document or run it is only mentioned. */
@@ -69,7 +72,8 @@ function fellAgain({ outcome, job }: Pick<RetryLine, 'outcome' | 'job'>): boolea
 }
 
 /** Partly done beats still going; if nothing was possible, the exit code of the refusal. */
-export function exitOfRetry({ lines, waited }: RetryAnswer): ExitCode {
+export function exitOfRetry(answer: RetryAnswer): ExitCode {
+  const { lines, waited } = answer;
   const ends = lines.map((line) => endOf(line, waited));
   const bad = ends.filter((end) => end === 'bad').length;
   if (bad > 0 && bad < lines.length) return EXIT.partial;
@@ -80,7 +84,8 @@ export function exitOfRetry({ lines, waited }: RetryAnswer): ExitCode {
       );
     return all('E010') ? EXIT.usage : all('E305') ? EXIT.gate : EXIT.failed;
   }
-  return ends.includes('pending') ? EXIT.pending : EXIT.ok;
+  if (!ends.includes('pending')) return EXIT.ok;
+  return pendingForMoney(answer).length === ends.filter((end) => end === 'pending').length ? EXIT.budget : EXIT.pending;
 }
 
 /** The whole answer of the command. */
@@ -205,10 +210,17 @@ function remarkOf({ job, outcome, taken, parts = [] }: RetryLine, { waited }: Re
 }
 
 /** The error the exit code is explained with: the one there is, or all under one header. */
-function errorOf({ lines, waited }: RetryAnswer): TvdbError | undefined {
+function pendingForMoney({ lines, waited, refusedMoney }: RetryAnswer) {
+  const jobs = lines.filter((line) => endOf(line, waited) === 'pending').map(({ job }) => job);
+  return jobs.filter(({ job_id: id }) => refusedMoney?.has(id) === true);
+}
+
+function errorOf(answer: RetryAnswer): TvdbError | undefined {
+  const { lines, waited } = answer;
   const bad = lines.filter((line) => endOf(line, waited) === 'bad');
   const [first] = bad;
-  if (first === undefined) return undefined;
+  if (first === undefined)
+    return exitOfRetry(answer) === EXIT.budget ? moneyWait(pendingForMoney(answer), lines.length, 'job') : undefined;
   if (bad.length === 1 && first.outcome.state === 'refused') return first.outcome.error;
   const items = bad.map(({ job, filename, outcome }) => {
     const problem = problemOf({ job, outcome });

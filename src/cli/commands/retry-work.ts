@@ -40,12 +40,16 @@ export async function retryLines(
   world: World,
   chosen: ReadonlyMap<string, boolean>,
   runId: string,
+  maxCost?: number,
 ): Promise<RetryLine[]> {
   const [{ retryJob }, { lineOf }, { documentById }] = await Promise.all([
     import('../../pipeline/retry.ts'),
     import('./retry-view.ts'),
     import('../../store/documents.ts'),
   ]);
+  const { agreeForJobs } = await import('./consent.ts');
+  // Before they are taken up: another worker may have them a moment later.
+  await agreeForJobs(world, [...chosen.keys()], maxCost);
   const lines: RetryLine[] = [];
   for (const [jobId, named] of chosen) {
     const retried = await retryJob(world.pipeline, jobId, runId, () => {});
@@ -61,26 +65,41 @@ export async function takeUpJobs(
   world: World,
   ctx: CommandContext,
   take: (runId: string) => Promise<RetryLine[]>,
-  { wait, fallbacks }: { wait: boolean; fallbacks: boolean },
+  { wait, fallbacks, maxCost }: { wait: boolean; fallbacks: boolean; maxCost: number | undefined },
 ): Promise<RetryAnswer> {
   const { ui, ids } = ctx;
-  const [{ withRun }, { exitOfRetry }, { jobById }] = await Promise.all([
-    import('../../pipeline/run.ts'),
-    import('./retry-view.ts'),
-    import('../../store/jobs/find.ts'),
-  ]);
+  const [{ withRun }, { exitOfRetry }, { jobById }, { refusedMoney }, { agreeForJobs, capThisRun }] = await Promise.all(
+    [
+      import('../../pipeline/run.ts'),
+      import('./retry-view.ts'),
+      import('../../store/jobs/find.ts'),
+      import('../../store/jobs/money.ts'),
+      import('./consent.ts'),
+    ],
+  );
   const runId = ids.uuid();
   ui.setRun(runId);
   const ended = await withRun(world.pipeline, { runId, command: 'retry', mode: null }, async () => {
+    await capThisRun(world, runId, maxCost);
     const lines = await take(runId);
     const taken = lines.filter(({ taken: one }) => one);
+    if (fallbacks)
+      await agreeForJobs(
+        world,
+        taken.map(({ job }) => job.job_id),
+        maxCost,
+      );
     const answer = { runId, lines, waited: wait && taken.length > 0, fallbacks };
     if (!answer.waited) return { answer, exitCode: exitOfRetry(answer) };
     await work(world, ctx, runId, taken);
     const after = await Promise.all(
       lines.map(async (line) => ({ ...line, job: (await jobById(world.store.db, line.job.job_id)) ?? line.job })),
     );
-    const worked = { ...answer, lines: after };
+    const refused = await refusedMoney(
+      world.store.db,
+      after.map(({ job }) => job.job_id),
+    );
+    const worked = { ...answer, lines: after, refusedMoney: refused };
     return { answer: worked, exitCode: exitOfRetry(worked) };
   });
   return ended.answer;

@@ -3,6 +3,7 @@ import { TvdbError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { plural } from '../ui/format.ts';
 import { RESULTS_OPTION } from './listening.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 import type { RetryAnswer } from './retry-view.ts';
 
 export const retryCommand = defineCommand({
@@ -32,6 +33,10 @@ export const retryCommand = defineCommand({
     },
     RESULTS_OPTION,
     { name: 'no-wait', summary: 'put them back into the queue and return' },
+    {
+      ...MAX_COST_OPTION,
+      summary: 'spend at most this; also the consent to spend up to that much more on each of these jobs',
+    },
     { name: 'yes', short: 'y', summary: 'do not ask before taking up every job' },
   ],
   examples: [
@@ -45,6 +50,7 @@ export const retryCommand = defineCommand({
     0,
     [1, 'all of them failed again'],
     [2, 'unknown id, or not possible in this state'],
+    [5, 'what still waits, waits because money was refused'],
     6,
     [7, 'some were done, some not'],
     [8, 'some still wait'],
@@ -66,7 +72,7 @@ export const retryCommand = defineCommand({
       import('./retry-work.ts'),
     ]);
     const { fallbacks } = options;
-    const how = { wait: options.wait, fallbacks };
+    const how = { wait: options.wait, fallbacks, maxCost: options.maxCost };
     const empty: RetryAnswer = { runId: null, lines: [], waited: false, fallbacks };
     const unasked = args.id.length === 0 && !options.yes;
     if (fallbacks) {
@@ -85,6 +91,6 @@ export const retryCommand = defineCommand({
     const question = `Retry ${plural(chosen.size, 'failed job')}?`;
     if (unasked && !(await ctx.ui.confirm(question, { flag: '--yes', why: 'every failed job would be retried' })))
       return retryResult(empty);
-    return retryResult(await takeUpJobs(world, ctx, (runId) => retryLines(world, chosen, runId), how));
+    return retryResult(await takeUpJobs(world, ctx, (runId) => retryLines(world, chosen, runId, options.maxCost), how));
   },
 });

@@ -8,11 +8,13 @@ import type { DriveSummary } from '../../pipeline/run.ts';
 import { documentById } from '../../store/documents.ts';
 import { costsOfJobs } from '../../store/job-spend.ts';
 import { jobById } from '../../store/jobs/find.ts';
+import { refusedMoney } from '../../store/jobs/money.ts';
 import type { JobRow } from '../../store/schema.ts';
 import type { World } from '../../world.ts';
 import type { ExitCode } from '../command.ts';
 import { plural } from '../ui/format.ts';
 import { type JobSurroundings, jobCost, lastError, moneyJson, PARK_TEXTS } from './job-view.ts';
+import { moneyWait } from './upload-waits.ts';
 
 export interface RunAnswer {
   readonly runId: string;
@@ -34,6 +36,10 @@ export interface RunAnswer {
     readonly until: number | null;
   }[];
   readonly ms: number;
+  /** Jobs it took that rest because money was refused. */
+  readonly refused: readonly JobRow[];
+  /** The refusal of the cap of this run. */
+  readonly cap: TvdbError | null;
 }
 
 /** Looks at the jobs a worker touched and at what rests in the queue, as of now. */
@@ -55,6 +61,7 @@ export async function runAnswer(
       .filter(({ status }) => isFailed(status))
       .map(async (job) => ({ job, name: (await documentById(store.db, job.document_id))?.filename ?? '(deleted)' })),
   );
+  const waiting = await refusedMoney(store.db, run.touched);
   const { ready, parked, held, leased } = summary.left;
   return {
     runId: run.runId,
@@ -68,15 +75,29 @@ export async function runAnswer(
     leftInQueue: ready + parked + held + leased,
     parked: run.parked.map((group) => ({ ...group, text: PARK_TEXTS[group.reason] })),
     ms: run.ms,
+    refused: jobs.filter(({ job_id: id }) => waiting.has(id)),
+    cap: summary.cap ?? null,
   };
 }
 
-/** 0 drained; 7 some failed, 1 all; before that, what a job failed of: a bug, a refused key, an empty account, a service that is down. */
-export function runExit({ failed, byStatus }: RunAnswer): ExitCode {
-  if (failed.length === 0) return EXIT.ok;
+/**
+ * 0 drained; 5 the cap of the run was reached with work left, or money is all that the work left waits for; before partly
+ * done (7) and all failed (1), what a job failed of: a bug, a refused key, an empty account, a service that is down.
+ */
+export function runExit(answer: RunAnswer): ExitCode {
+  const { failed, byStatus } = answer;
+  if (answer.cap !== null && answer.leftInQueue > 0) return EXIT.budget;
+  if (failed.length === 0) return restsForMoney(answer) ? EXIT.budget : EXIT.ok;
   for (const exit of [EXIT.internal, EXIT.credentials, EXIT.budget, EXIT.upstream])
     if (failed.some(({ job }) => exitOfJob(job) === exit)) return exit;
   return (byStatus.complete ?? 0) > 0 ? EXIT.partial : EXIT.failed;
+}
+
+/** Whether everything that rests does so for money: refused to jobs of this run, or to others before. */
+function restsForMoney({ parked, refused }: RunAnswer): boolean {
+  const consent = refused.filter(({ park_reason: reason }) => reason === 'held_by_user').length;
+  const rests = parked.filter(({ reason, jobs }) => jobs > 0 && !(reason === 'held_by_user' && jobs > consent));
+  return rests.length > 0 && rests.every(({ reason }) => reason === 'budget' || reason === 'held_by_user');
 }
 
 function exitOfJob(job: JobRow): number | null {
@@ -85,7 +106,13 @@ function exitOfJob(job: JobRow): number | null {
 }
 
 /** Why the exit code is what it is; the failed jobs are named. */
-export function runError({ failed, jobs }: RunAnswer): TvdbError | undefined {
+export function runError(answer: RunAnswer): TvdbError | undefined {
+  const { failed, jobs, refused, cap, parked } = answer;
+  if (runExit(answer) === EXIT.budget) {
+    if (cap !== null) return cap;
+    const waiting = parked.reduce((sum, group) => sum + group.jobs, 0);
+    return moneyWait(refused, Math.max(jobs.length, waiting), 'job', waiting);
+  }
   if (failed.length === 0) return undefined;
   return new TvdbError('E401', {
     message: `${failed.length} of ${plural(jobs.length, 'job')} failed`,

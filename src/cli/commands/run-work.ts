@@ -10,6 +10,7 @@ import { deadWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
+import { capThisRun } from './consent.ts';
 import { listenForResults, mayWaitForPaid } from './listening.ts';
 import { type RunAnswer, runAnswer, runExit } from './run-answer.ts';
 import { activityLine, activityOf, activityRow, readyNote } from './run-view.ts';
@@ -22,6 +23,8 @@ export interface RunRequest {
   readonly watch: boolean;
   readonly once: boolean;
   readonly idleTimeout: number | undefined;
+  /** Nano-USD this run may spend. */
+  readonly maxCost: number | undefined;
 }
 
 /** Works on the queue as asked. Throws E101 or E102 for a mode that cannot be used, E006 or E007 for the id of a run. */
@@ -42,6 +45,7 @@ export async function runQueue(request: RunRequest, world: World, ctx: CommandCo
   const touched = new Set<string>();
   const log = activityLog(store.db, ctx);
   const { answer } = await withRun(pipeline, { runId, command: 'run', mode: request.mode ?? null }, async () => {
+    await capThisRun(world, runId, request.maxCost);
     const summary = await drive(pipeline, {
       scope: { runId: onlyRun, mode: request.mode },
       runId,

@@ -2,6 +2,7 @@
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
 import { RESULTS_OPTION } from './listening.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 import type { RunAnswer } from './run-answer.ts';
 
 export const runCommand = defineCommand({
@@ -48,16 +49,26 @@ export const runCommand = defineCommand({
       summary: 'with --watch: end after this long without work',
       requires: 'watch',
     },
+    MAX_COST_OPTION,
     { name: 'yes', short: 'y', summary: 'answer yes to every question' },
   ],
   examples: [
     ['tvdb run', 'finish what is in the queue'],
     ['tvdb run --watch', 'a worker that stays'],
     ['tvdb run --only-run 3fa85f64', 'the rest of one upload'],
+    ['tvdb run --max-cost 1', 'end when this run has spent $1; the rest stays in the queue'],
     ['tvdb run --watch --idle-timeout 10m --json', 'in CI, beside other steps'],
   ],
   needs: 'world',
-  exitCodes: [0, [1, 'every job it took failed'], 2, 4, [5, 'the account at a service has no credit left'], 6, 7],
+  exitCodes: [
+    0,
+    [1, 'every job it took failed'],
+    2,
+    4,
+    [5, 'the cap of the run was reached, money was refused, or an account has no credit left'],
+    6,
+    7,
+  ],
   json: 'tvdb.run/v1',
   ndjson: true,
   async handler({ options }, ctx) {
@@ -74,6 +85,7 @@ export const runCommand = defineCommand({
         watch: options.watch,
         once: options.once,
         idleTimeout: options.idleTimeout,
+        maxCost: options.maxCost,
       },
       world,
       ctx,

@@ -2,6 +2,7 @@
 import { EXIT } from '../../base/error-codes.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { defineCommand } from '../command.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 import type { Filters } from './search-advice.ts';
 import { serviceWishes } from './service-wishes.ts';
 
@@ -70,6 +71,8 @@ export const searchCommand = defineCommand({
       placeholder: 'n',
       summary: 'exit 9 when there are fewer hits',
     },
+    MAX_COST_OPTION,
+    { name: 'yes', short: 'y', summary: 'agree to spend what the query costs; no limit is lifted' },
     { name: 'full', summary: 'whole chunks instead of a few lines' },
   ],
   examples: [
@@ -85,6 +88,7 @@ export const searchCommand = defineCommand({
     const { documentIds, queryFromStdin } = await import('./search-input.ts');
     const query = args.query === '-' ? await queryFromStdin(ctx) : args.query;
     const world = await ctx.openWorld();
+    const { askForQuery } = await import('./consent.ts');
     const [{ searchDocuments }, { hitRow, searchJson, searchPage }, { emptyAdvice, fallbackWarnings, searchWarnings }] =
       await Promise.all([
         import('../../pipeline/search-documents.ts'),
@@ -100,7 +104,11 @@ export const searchCommand = defineCommand({
     const mode = world.config.settings.SERVICE_MODE;
     const overrides = serviceWishes([], world.config.settings);
     const request = { query, k, mode, overrides, ...filters };
-    const found = await searchDocuments(world.pipeline, request, ctx.interrupt.stopping);
+    const found = await searchDocuments(
+      { ...world.pipeline, agree: askForQuery(options, query, world, ctx) },
+      request,
+      ctx.interrupt.stopping,
+    );
     const advice = found.hits.length > 0 ? { why: [] } : emptyAdvice(found, filters, query);
     const tooFew = options.minResults !== undefined && found.hits.length < options.minResults;
     return {

@@ -1,5 +1,6 @@
 /** What `serve` does: both listeners, one worker, and an orderly end of all three. */
-import { asTvdbError } from '../../base/errors.ts';
+import { EXIT } from '../../base/error-codes.ts';
+import { asTvdbError, type TvdbError } from '../../base/errors.ts';
 import { SERVICES } from '../../domain/service-mode.ts';
 import { drive, withRun } from '../../pipeline/run.ts';
 import type { OnEvent } from '../../pipeline/step.ts';
@@ -11,12 +12,16 @@ import { signingKey } from '../../store/meta.ts';
 import type { Db } from '../../store/open.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
+import { capThisRun } from './consent.ts';
 import { routeReason } from './route-text.ts';
 import { activityLine, activityOf } from './run-view.ts';
 import { servingResult } from './serve-view.ts';
 
-/** Serves until it is stopped. Throws E601 for a port that is taken; nothing is left listening then. */
-export async function serve({ port }: { port: number }, ctx: CommandContext): Promise<void> {
+/** Serves until it is stopped; returns the refusal that stopped it when its `--max-cost` was used up. Throws E601 for a port that is taken; nothing is left listening then. */
+export async function serve(
+  { port, maxCost, yes }: { port: number; maxCost: number | undefined; yes: boolean },
+  ctx: CommandContext,
+): Promise<TvdbError | undefined> {
   const { ui, ids, config, interrupt } = ctx;
   const { settings } = config;
   const { SERVICE_MODE: mode, TVDB_API_TOKEN: ownToken, TVDB_PUBLIC_URL: publicUrl } = settings;
@@ -27,7 +32,9 @@ export async function serve({ port }: { port: number }, ctx: CommandContext): Pr
   warnOfMode(world, ctx);
   const key = await signingKey(store);
   const activity = activityNotes(store.db, ctx);
-  await withRun(pipeline, { runId, command: API_COMMAND, mode }, async () => {
+  const { cap } = await withRun(pipeline, { runId, command: API_COMMAND, mode }, async () => {
+    await capThisRun(world, runId, maxCost);
+    let cap: TvdbError | undefined;
     const listener = await world.listen();
     let api: Api | undefined;
     const closeApi = () => void api?.close();
@@ -40,6 +47,7 @@ export async function serve({ port }: { port: number }, ctx: CommandContext): Pr
         signingKey: key,
         token,
         port,
+        consent: { maxCost, yes, ci: ui.ci },
         scrub: world.scrub,
         onEvent: activity.onEvent,
         abort: interrupt.abort,
@@ -49,7 +57,7 @@ export async function serve({ port }: { port: number }, ctx: CommandContext): Pr
       const webhook = { url: `http://127.0.0.1:${listener.port}`, port: listener.port, publicUrl: publicUrl ?? null };
       const fresh = ownToken === undefined ? token : null;
       await ui.answer(servingResult({ url: api.url, port: api.port, token: fresh, webhook, mode }));
-      await drive(pipeline, {
+      ({ cap } = await drive(pipeline, {
         runId,
         news: world.news,
         concurrency: world.concurrency,
@@ -57,14 +65,15 @@ export async function serve({ port }: { port: number }, ctx: CommandContext): Pr
         waitForOthers: true,
         onEvent: activity.onEvent,
         signals: { stopping: interrupt.stopping, abort: interrupt.abort },
-      });
+      }));
     } finally {
       interrupt.stopping.removeEventListener('abort', closeApi);
       await api?.close();
       await activity.written();
     }
-    return { exitCode: 0 };
+    return { exitCode: cap === undefined ? EXIT.ok : EXIT.budget, cap };
   });
+  return cap;
 }
 
 /** A mode that cannot be used does not keep the server from starting: uploads are answered with the reason. */

@@ -1,6 +1,7 @@
 /** `tvdb serve`: takes documents through an HTTP API on this machine and works on them until it is stopped. */
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
 import { defineCommand } from '../command.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 
 export const serveCommand = defineCommand({
   name: 'serve',
@@ -47,6 +48,11 @@ export const serveCommand = defineCommand({
       summary: 'jobs worked on at a time',
       setting: 'WORKER_CONCURRENCY',
     },
+    {
+      ...MAX_COST_OPTION,
+      summary: 'spend at most this until it is stopped; also the consent to uploads up to that sum',
+    },
+    { name: 'yes', short: 'y', summary: 'agree to every upload that fits the limits' },
   ],
   examples: [
     ['tvdb serve', 'on a free port, with a fresh token'],
@@ -54,13 +60,14 @@ export const serveCommand = defineCommand({
     ['TVDB_API_TOKEN=... tvdb serve --port 8080', 'with a token of your own'],
   ],
   needs: 'world',
-  exitCodes: [[0, 'stopped by Ctrl-C, the normal end'], [1, 'a port is taken'], 2, 4, 6],
+  exitCodes: [[0, 'stopped by Ctrl-C, the normal end'], [1, 'a port is taken'], 2, 4, [5, '--max-cost is used up'], 6],
   json: 'tvdb.serve/v1',
   ndjson: true,
   stopIsSuccess: true,
   async handler({ options }, ctx) {
     const { serve } = await import('./serve-work.ts');
-    await serve({ port: options.port ?? 0 }, ctx);
-    return { data: {} };
+    const { maxCost, yes } = options;
+    const cap = await serve({ port: options.port ?? 0, maxCost, yes }, ctx);
+    return { data: {}, ...(cap !== undefined && { error: cap }) };
   },
 });

@@ -1,5 +1,6 @@
 /** Gathers what `trace` answers for one job, and gives it its JSON form. */
 import { iso } from '../../base/clock.ts';
+import type { Route, ServiceName } from '../../domain/service-mode.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import { type Note, type Span, type SpanStatus, type Timeline, timeline } from '../../pipeline/timeline.ts';
 import { requestsOfJobs } from '../../store/attempt-totals.ts';
@@ -12,6 +13,7 @@ import type { DocumentRow, JobEventRow } from '../../store/schema.ts';
 import { deadWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import { type JobSurroundings, jobCost, jobJson, moneyJson } from './job-view.ts';
+import { routeJson, routesJson } from './route-text.ts';
 import { requestJson, type TracedRequest } from './trace-requests.ts';
 
 /** One line of the story: a try of a step, or a note between tries. */
@@ -143,9 +145,13 @@ export function spanJson(span: Span, tries: number): Record<string, unknown> {
 }
 
 function eventJson(event: JobEventRow, origin: number): Record<string, unknown> {
-  const { until, ...facts } = factsOf(event);
+  const { until, services, llamaparse, openai, ...facts } = factsOf(event);
+  const route = (value: unknown) => routeJson(value as Route);
   return {
     ...facts,
+    ...(services !== undefined && { services: routesJson(services as Record<ServiceName, Route>) }),
+    ...(llamaparse !== undefined && { llamaparse: route(llamaparse) }),
+    ...(openai !== undefined && { openai: route(openai) }),
     ...(until !== undefined && { until: typeof until === 'number' ? iso(until) : null }),
     event_id: event.event_id,
     at: iso(event.at),

@@ -4,7 +4,7 @@ import { isDone, type Taken } from '../../pipeline/intake.ts';
 import { outcomeOfJob } from '../../pipeline/job-outcome.ts';
 import { discardDocument } from '../../pipeline/staging.ts';
 import type { OnEvent } from '../../pipeline/step.ts';
-import { type Accepted, acceptDocument } from '../../pipeline/upload.ts';
+import { type Accepted, acceptDocument, type JobMoney } from '../../pipeline/upload.ts';
 import type { RouterDecision } from '../../services/router.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
@@ -38,7 +38,7 @@ export interface Acceptance {
  */
 export async function acceptAll(
   taken: readonly Taken[],
-  request: AcceptRequest & { runId: string; decision: RouterDecision },
+  request: AcceptRequest & { runId: string; decision: RouterDecision; money: ReadonlyMap<number, JobMoney> },
   { accepted, events }: Acceptance,
   { pipeline }: World,
   { interrupt }: CommandContext,
@@ -51,8 +51,11 @@ export async function acceptAll(
     else
       accepted.set(
         index,
-        await acceptDocument(pipeline, one.document, { ...request, tags: { ...request.tags } }, (...told) =>
-          events.push(told),
+        await acceptDocument(
+          pipeline,
+          one.document,
+          { ...request, tags: { ...request.tags }, money: request.money.get(index) },
+          (...told) => events.push(told),
         ),
       );
   }

@@ -5,10 +5,12 @@ import { resumeRun } from '../../pipeline/resume.ts';
 import { decisionOf } from '../../pipeline/route.ts';
 import { drive, withRun } from '../../pipeline/run.ts';
 import { documentById } from '../../store/documents.ts';
+import { refusedMoney } from '../../store/jobs/money.ts';
 import { jobsOfRun } from '../../store/runs.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import { resolveId } from '../ids.ts';
+import { agreeForJobs, capThisRun } from './consent.ts';
 import { followJobs } from './job-progress.ts';
 import { listenForResults, mayWaitForPaid } from './listening.ts';
 import { type PendingResult, type Told, withOutcomes } from './upload-documents.ts';
@@ -89,7 +91,7 @@ export async function driveUpload(
 /** `--resume`: retries what failed in a run and finishes what it left. Throws E006 or E007 for the id. */
 export async function resumeUpload(
   typed: string,
-  request: DriveRequest & { onFallback: 'warn' | 'fail' },
+  request: DriveRequest & { onFallback: 'warn' | 'fail'; maxCost: number | undefined },
   ctx: CommandContext,
 ): Promise<Uploaded> {
   const started = ctx.clock.monotonic();
@@ -121,12 +123,20 @@ export async function resumeUpload(
   try {
     return await withRun(pipeline, { runId, command: 'upload', mode: decision.mode }, async () => {
       const events: Told[] = [];
+      await capThisRun(world, runId, request.maxCost);
+      await agreeForJobs(
+        world,
+        before.map(({ job_id: id }) => id),
+        request.maxCost,
+      );
       const jobIds = await resumeRun(pipeline, earlier, runId, (...told) => events.push(told));
       const jobs = (await jobsOfRun(store.db, runId)).filter((job) => jobIds.includes(job.job_id));
       results = await Promise.all(jobs.map((job) => pendingResult(job, world)));
       const labels = new Map(results.map(({ jobId, shown }) => [jobId ?? '', shown]));
       if (jobs.length > 0) await driveUpload({ runId, labels, events }, request, world, ctx);
-      return endOf(answerOf(await withOutcomes(results, world)), rulesFor(jobs.length), ctx);
+      const answer = answerOf(await withOutcomes(results, world));
+      const refused = await refusedMoney(store.db, jobIds);
+      return endOf({ ...answer, refusedMoney: refused }, rulesFor(jobs.length), ctx);
     });
   } catch (thrown) {
     if (results.length === 0) throw thrown;

@@ -19,11 +19,13 @@ import {
   resumeCommand,
   type UploadAnswer,
 } from './upload-result.ts';
+import { waitsForMoney } from './upload-waits.ts';
 
 /** The error an exit code is explained with; `undefined` when nothing went wrong. */
 export function errorOf(answer: UploadAnswer, exit: ExitCode): TvdbError | undefined {
   if (answer.failure !== undefined) return answer.failure;
   if (exit === EXIT.gate) return fallbackRefused(answer);
+  if (exit === EXIT.budget && (answer.refusedMoney?.size ?? 0) > 0) return waitsForMoney(answer);
   const { failed, cancelled } = badOnes(answer.documents);
   const [first] = [...failed, ...cancelled];
   if (first === undefined) return undefined;
@@ -90,8 +92,9 @@ function singleError({ shown, error, outcome }: DocumentResult, resume: string |
 
 /** What a failed document cost, where a paid service was near. */
 function chargedOf(outcome: JobOutcome | null): { chargedNanoUsd?: number | null } {
-  const paid = outcome?.uses.some(({ origin }) => origin === 'real') ?? false;
-  return paid && outcome !== null ? { chargedNanoUsd: outcome.spentNanoUsd } : {};
+  if (outcome === null) return {};
+  if (outcome.uses.some(({ origin }) => origin === 'real')) return { chargedNanoUsd: outcome.spentNanoUsd };
+  return outcome.job.parse_origin === 'real' || outcome.job.embed_origin === 'real' ? { chargedNanoUsd: 0 } : {};
 }
 
 const UPLOAD_AGAIN = 'Upload again what is still wanted.';

@@ -1,7 +1,9 @@
 /** `data` of `tvdb.upload/v1`. */
 import { iso } from '../../base/clock.ts';
 import type { JobOutcome, ServiceUse } from '../../pipeline/job-outcome.ts';
+import { budgetJson } from './consent.ts';
 import { moneyJson } from './job-view.ts';
+import { moneyPlanJson, NO_MONEY } from './upload-money.ts';
 import { type DocumentResult, isDegraded, totalsOf, type UploadAnswer } from './upload-result.ts';
 
 /** The answer as JSON has it: ids in full, money in nano-USD and USD, `null` for what is unknown. */
@@ -16,31 +18,22 @@ export function uploadJson(answer: UploadAnswer): Record<string, unknown> {
       effective: { parse: llamaparse.use, embed: openai.use },
     },
     degraded: isDegraded(answer),
-    estimate: { likely_nano_usd: estimate(answer), max_nano_usd: estimate(answer) },
+    ...moneyPlanJson(answer.money ?? NO_MONEY),
     cost: costJson(documents),
+    budget: budgetJson(answer.money?.budget ?? null),
     documents: documents.map(documentJson),
     skipped: skipped.map(({ shown, reason }) => ({ path: shown, reason })),
     totals: { documents: documents.length, ...totalsOf(documents), skipped: skipped.length, ms: Math.round(answer.ms) },
   };
 }
 
-/** Nano-USD before the fact: mock work is free, and the price of anything else is not known here. */
-export function estimate({ decision }: Pick<UploadAnswer, 'decision'>): number | null {
-  return Object.values(decision.services).every(({ use }) => use === 'mock') ? 0 : null;
-}
-
-/** Nano-USD of what was used. */
-function price({ origin }: Pick<ServiceUse, 'origin'>): number | null {
-  return origin === 'mock' ? 0 : null;
-}
-
-/** Nano-USD of a document; `null` when a part of it has no known price. */
+/** Nano-USD a document has cost; `null` while it is not known whether a request of it was charged. */
 export function documentCost({ outcome }: Pick<DocumentResult, 'outcome'>): number | null {
-  return total((outcome?.uses ?? []).map(price));
+  return outcome === null ? 0 : outcome.spentNanoUsd;
 }
 
-function total(sums: readonly (number | null)[]): number | null {
-  return sums.reduce<number | null>((sum, one) => (sum === null || one === null ? null : sum + one), 0);
+function total(uses: readonly ServiceUse[]): number {
+  return uses.reduce((sum, { nanoUsd }) => sum + nanoUsd, 0);
 }
 
 const SERVICE_NAMES = { parse: ['llamaparse', 'page'], embed: ['openai', 'token'] } as const;
@@ -56,16 +49,20 @@ function costJson(documents: readonly DocumentResult[]): Record<string, unknown>
         ...use,
         requests: use.requests + (before?.requests ?? 0),
         units: use.units + (before?.units ?? 0),
+        nanoUsd: use.nanoUsd + (before?.nanoUsd ?? 0),
+        provisional: use.provisional || before?.provisional === true,
       });
     }
   }
-  const { nano_usd, usd } = moneyJson(total([...items.values()].map(price)));
+  const doubt = documents.some((document) => documentCost(document) === null);
+  const { nano_usd, usd } = moneyJson(doubt ? null : total([...items.values()]));
   return {
     total_nano_usd: nano_usd,
     total_usd: usd,
     items: [...items.values()].map((use) => {
       const [service, unit] = SERVICE_NAMES[use.service];
-      return { service, mode: use.origin, requests: use.requests, units: use.units, unit, ...moneyJson(price(use)) };
+      const { origin: mode, requests, units, provisional, nanoUsd } = use;
+      return { service, mode, requests, units, unit, provisional, ...moneyJson(nanoUsd) };
     }),
   };
 }

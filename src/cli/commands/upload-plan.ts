@@ -1,13 +1,53 @@
-/** What an `upload` is about to do: a block on a terminal, one line elsewhere. */
+/** The plan of an upload before anything is accepted: what is to be done, what it is foreseen to cost, and the limits. */
+import { formatUsd } from '../../domain/money.ts';
 import type { Route, ServiceName } from '../../domain/service-mode.ts';
+import type { Taken } from '../../pipeline/intake.ts';
 import type { RouterDecision } from '../../services/router.ts';
-import { bytes, plural, usd } from '../ui/format.ts';
+import type { CommandContext } from '../command.ts';
+import { bytes, plural } from '../ui/format.ts';
 import { dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
+import { budgetFields, budgetText } from './consent.ts';
 import { routeReason } from './route-text.ts';
-import { estimate } from './upload-json.ts';
+import { type Forecast, plainUsd, type UploadMoney } from './upload-money.ts';
 
-export interface PlanFigures {
+/** Tells people and programs what is about to happen. */
+export async function notePlan(
+  taken: readonly Taken[],
+  { money, refusal }: Forecast,
+  decision: RouterDecision,
+  { ui, config, clock }: CommandContext,
+): Promise<void> {
+  const ready = taken.flatMap((one) => (one.state === 'ready' ? [one.document] : []));
+  const figures = {
+    documents: ready.length,
+    pages: ready.reduce((sum, one) => sum + one.pages, 0),
+    bytes: ready.reduce((sum, one) => sum + one.staged.bytes, 0),
+  };
+  const { sourceText } = await import('../../config/load.ts');
+  const { likelyNanoUsd: likely, mostNanoUsd: most } = money;
+  const { llamaparse, openai } = decision.services;
+  const { LLAMAPARSE_TIER: tier } = config.settings;
+  const how = { parse: llamaparse.use, embed: openai.use, tier: llamaparse.use === 'real' ? tier : null };
+  ui.event('plan', { ...figures, mode: decision.mode, ...how, likely_nano_usd: likely, max_nano_usd: most });
+  ui.note((page) =>
+    planNote(
+      page,
+      {
+        ...figures,
+        decision,
+        tier,
+        modeSource: sourceText(config.sources.SERVICE_MODE.source),
+        money,
+        fits: refusal === null,
+      },
+      ui,
+      clock.now(),
+    ),
+  );
+}
+
+interface PlanFigures {
   readonly documents: number;
   readonly pages: number;
   readonly bytes: number;
@@ -16,29 +56,38 @@ export interface PlanFigures {
   readonly tier: string;
   /** As people read it: `default`, `--mode`, a file. */
   readonly modeSource: string;
+  readonly money: UploadMoney;
+  /** The ceiling is within every limit. */
+  readonly fits: boolean;
 }
 
-/** What is about to happen: a block on a terminal, one line elsewhere. */
-export function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, now: number): void {
+/** What is about to happen: a block on a terminal, lines elsewhere. */
+function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, now: number): void {
   const { mode, services } = plan.decision;
-  const nano = estimate(plan);
+  const { likelyNanoUsd: likely, mostNanoUsd: most, services: costs, budget } = plan.money;
   if (!ui.err.tty) {
-    const est = nano === null ? 'unknown' : (nano / 1e9).toFixed(4);
-    page.line(
-      `${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode} est_usd=${est}`,
-    );
-    // A line of its own: with the figures it would be wider than 80 columns, and a log line that wraps cannot be searched.
+    page.line(`${ui.time(now)} plan   docs=${plan.documents} pages=${plan.pages} bytes=${plan.bytes} mode=${mode}`);
+    // Lines of their own: in one they would be wider than 80 columns, and a log line that wraps cannot be searched.
     const tier = services.llamaparse.use === 'real' ? ` tier=${plan.tier}` : '';
     page.line(
       `${ui.time(now)} route  parse=${routeWord(services.llamaparse)}${tier} embed=${routeWord(services.openai)}`,
     );
+    page.line(`${ui.time(now)} cost   est_usd=${plainUsd(likely)} max_usd=${plainUsd(most)}`);
+    if (budget !== null) page.line(`${ui.time(now)} budget ${budgetFields(budget, plan.fits)}`);
     return;
   }
   const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
   page.field('Plan', strong(size), `   mode ${mode} `, dim(`(${plan.modeSource})`));
   const tier = services.llamaparse.use === 'real' ? `LlamaParse ${plan.tier}   ` : '';
-  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), `   ${tier}est ${usd(nano)}`);
-  page.line('  embed   ', routeText(services.openai, 'openai'), `   est ${usd(nano)}`);
+  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), `   ${tier}`, forecastText(costs.llamaparse));
+  page.line('  embed   ', routeText(services.openai, 'openai'), '   ', forecastText(costs.openai));
+  if (budget === null) return;
+  page.line('  total   ', `         est ${formatUsd(likely, 'up')}   at most ${formatUsd(most, 'up')}`);
+  page.field('Budget', budgetText(budget, plan.fits));
+}
+
+function forecastText({ likely, cached }: UploadMoney['services']['openai']): Text {
+  return [`est ${formatUsd(likely, 'up')}`, cached === 0 ? '' : dim(`   ${plural(cached, 'document')} from the cache`)];
 }
 
 /** `real`, `mock`, or `MOCK(key_missing)` for a stand-in. */

@@ -1,3 +1,4 @@
+/** What became of every document of an upload, the sums, and the exit code they add up to. */
 import { ERROR_CODES, type ErrorCode, EXIT } from '../../base/error-codes.ts';
 import type { StoredError, TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
@@ -9,6 +10,8 @@ import type { ExitCode } from '../command.ts';
 import { commandLine } from '../command-line.ts';
 import type { SkippedInput } from '../input-walk.ts';
 import { lastError } from './job-view.ts';
+import type { UploadMoney } from './upload-money.ts';
+import { waitsForMoneyOnly } from './upload-waits.ts';
 
 /**
  * In the order of the closing line. `accepted`: in the queue; `not_accepted`: nothing is wrong with it, but the upload
@@ -52,6 +55,10 @@ export interface UploadAnswer {
   readonly documents: readonly DocumentResult[];
   readonly skipped: readonly SkippedInput[];
   readonly ms: number;
+  /** Absent where nothing was foreseen: a resumed run. */
+  readonly money?: UploadMoney;
+  /** Jobs that rest because money was refused. */
+  readonly refusedMoney?: ReadonlySet<string>;
   /** What ended the upload before its time; the documents are as they stood then. */
   readonly failure?: TvdbError;
 }
@@ -110,7 +117,8 @@ export function exitOf(answer: UploadAnswer, { refuseFallback, pendingCounts }: 
     return bad + totals.not_accepted < answer.documents.length ? EXIT.partial : EXIT.failed;
   }
   if (refuseFallback && isDegraded(answer)) return EXIT.gate;
-  return pendingCounts && totals.parked + totals.accepted > 0 ? EXIT.pending : EXIT.ok;
+  if (!pendingCounts || totals.parked + totals.accepted === 0) return EXIT.ok;
+  return waitsForMoneyOnly(answer) ? EXIT.budget : EXIT.pending;
 }
 
 /** What a job's row says went wrong; `null` unless it failed. */

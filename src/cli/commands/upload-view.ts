@@ -1,14 +1,17 @@
 /** What came of an `upload`, on a screen and in a pipe. */
 import { shortId } from '../../base/ids.ts';
+import { decimalUsd, formatUsd } from '../../domain/money.ts';
 import { SERVICES } from '../../domain/service-mode.ts';
 import { decisionOf } from '../../pipeline/route.ts';
 import { count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui, Warning } from '../ui/ui.ts';
+import { budgetText } from './consent.ts';
 import { parkText } from './job-view.ts';
 import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
-import { documentCost, estimate, workedMs } from './upload-json.ts';
+import { documentCost, workedMs } from './upload-json.ts';
+import { NO_MONEY } from './upload-money.ts';
 import {
   DOCUMENT_STATUSES,
   type DocumentResult,
@@ -30,6 +33,10 @@ export function uploadPage(page: Page, answer: UploadAnswer, ui: Pick<Ui, 'date'
   else manyLines(page, documents, ui, now);
   skippedLines(page, answer);
   if (documents.length > 1 || answer.skipped.length > 0) page.line(closingLine(answer));
+  const { budget, likelyNanoUsd: likely } = answer.money ?? NO_MONEY;
+  if (budget === null) return;
+  if (documents.length > 1) page.line('  cost    ', costText(documents, likely));
+  page.line('  budget  ', budgetText(budget, null));
 }
 
 const LABELS: Record<DocumentStatus, string> = {
@@ -64,8 +71,7 @@ function singleBlock(
   );
   if (outcome === null || (status !== 'complete' && status !== 'duplicate')) return;
   page.line('  made    ', madeText(document));
-  if (status === 'complete')
-    page.line('  cost    ', `${usd(documentCost(document))} actual, ${usd(estimate(answer))} estimated`);
+  if (status === 'complete') page.line('  cost    ', costText([document], (answer.money ?? NO_MONEY).likelyNanoUsd));
   if (outcome.superseded.length > 0) {
     page.line(
       '  replaced',
@@ -74,6 +80,22 @@ function singleBlock(
     );
   }
   if (degraded) fallbackLines(page, document);
+}
+
+/** Actual, estimate and difference on one line; a document that is named twice counts once. */
+function costText(documents: readonly DocumentResult[], likely: number): Text {
+  const own = documents.filter(({ sameAs }) => sameAs === null);
+  const actual = own.reduce<number | null>((sum, document) => {
+    const cost = documentCost(document);
+    return sum === null || cost === null ? null : sum + cost;
+  }, 0);
+  const provisional = own.some(({ outcome }) => outcome?.uses.some((use) => use.provisional) === true);
+  const difference = actual === null ? 0 : actual - likely;
+  return [
+    `${usd(actual)} actual, ${formatUsd(likely, 'up')} estimated`,
+    difference === 0 ? '' : dim(`   ${difference > 0 ? '+' : '-'}${usd(Math.abs(difference))}`),
+    provisional ? dim('   provisional: not billed yet') : '',
+  ];
 }
 
 function fallbackLines(page: Page, { outcome }: DocumentResult): void {
@@ -195,7 +217,7 @@ export function documentRow(document: DocumentResult): Cell[] {
     document.outcome?.job.document_id ?? null,
     document.status,
     document.outcome?.chunks ?? null,
-    cost === null ? null : cost / 1e9,
+    cost === null ? null : decimalUsd(cost),
     document.shown,
   ];
 }

@@ -1,6 +1,6 @@
 /** What `upload` does, in order: mode, inputs, intake, plan, acceptance, work, outcome. */
 import type { Readable } from 'node:stream';
-import type { TvdbError } from '../../base/errors.ts';
+import { TvdbError } from '../../base/errors.ts';
 import { SERVICES } from '../../domain/service-mode.ts';
 import { discardAll, freeBytesAt, type IntakeSource, type Taken, takeIn } from '../../pipeline/intake.ts';
 import { withRun } from '../../pipeline/run.ts';
@@ -11,6 +11,7 @@ import type { StandardInput } from '../input-list.ts';
 import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
 import type { ProgressView } from '../ui/ui.ts';
+import { capThisRun } from './consent.ts';
 import { refuseUnreachable } from './listening.ts';
 import { routeReason } from './route-text.ts';
 import { serviceWishes } from './service-wishes.ts';
@@ -24,17 +25,25 @@ import {
 } from './upload-documents.ts';
 import { type DriveRequest, driveUpload } from './upload-drive.ts';
 import { fallbackRefused } from './upload-error.ts';
-import { estimate } from './upload-json.ts';
-import { planNote } from './upload-plan.ts';
+import {
+  consentToUpload,
+  type Forecast,
+  forecastUpload,
+  type MoneyRequest,
+  moneyOfJobs,
+  NO_MONEY,
+  stands,
+  type UploadMoney,
+} from './upload-money.ts';
+import { notePlan } from './upload-plan.ts';
 import type { UploadAnswer } from './upload-result.ts';
 import { cutShort, endOf, stopCauseOf, stoppedBefore, type Uploaded } from './upload-stop.ts';
+import { afterwards } from './upload-waits.ts';
 
-export interface UploadRequest extends DriveRequest, AcceptRequest {
-  readonly paths: readonly string[];
+export interface UploadRequest extends DriveRequest, AcceptRequest, MoneyRequest {
   readonly filesFrom: string | undefined;
   readonly filename: string | undefined;
   readonly recursive: boolean;
-  readonly dryRun: boolean;
   readonly onFallback: 'warn' | 'fail';
   /** `--service`, as given. */
   readonly services: readonly { readonly key: string; readonly value: string }[];
@@ -54,33 +63,63 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   warnOfFallback(decision, request, ctx);
   const inputs = await lookFor(request, ctx);
   const taken = await takeAll(request, inputs, world, ctx);
+  let money: UploadMoney = NO_MONEY;
+  let refusedMoney: ReadonlySet<string> = new Set();
   const rules = { refuseFallback: request.onFallback === 'fail', pendingCounts: request.wait || request.exitStatus };
   const answerOf = (runId: string | null, documents: UploadAnswer['documents'], failure?: TvdbError): UploadAnswer => {
     const modeSource = ctx.config.sources.SERVICE_MODE.source.kind;
     const ms = ctx.clock.monotonic() - started;
-    return { runId, documents, decision, modeSource, skipped: inputs.skipped, ms, ...(failure && { failure }) };
+    const rest = { decision, modeSource, skipped: inputs.skipped, ms, money, refusedMoney };
+    return { ...rest, runId, documents, ...(failure && { failure }) };
   };
   const stopped = stoppedAt(taken, ctx);
-  if (stopped === undefined && taken.some(({ state }) => state === 'ready')) await notePlan(taken, decision, ctx);
-  if (stopped !== undefined || !goesOn(taken, request)) {
+  const runId = ctx.ids.uuid();
+  const wish = { ...request, decision, runId };
+  const end = async (failure?: TvdbError) => {
     const documents =
       request.dryRun && stopped === undefined
-        ? await foreseen(inputs, taken, { ...request, decision }, world)
+        ? await foreseen(inputs, taken, wish, world)
         : resultsOf(inputs, taken, new Map());
     await discardAll(taken);
-    return endOf(answerOf(null, documents, stopped), rules, ctx);
+    return endOf(answerOf(null, documents, failure), rules, ctx);
+  };
+  if (stopped !== undefined || !taken.some(({ state }) => state === 'ready')) return end(stopped);
+  let forecast: Forecast;
+  try {
+    forecast = await forecastUpload(taken, request, wish, world, ctx);
+    money = forecast.money;
+    await notePlan(taken, forecast, decision, ctx);
+    const refused = stands(forecast.refusal, request) ? forecast.refusal : undefined;
+    if (refused !== undefined || !goesOn(taken, request)) return end(refused);
+    money = await consentToUpload(forecast, request, wish, ctx);
+  } catch (thrown) {
+    // Nothing was accepted: what was staged goes, and the answer tells what was found.
+    if (!(thrown instanceof TvdbError) || thrown.category !== 'budget') {
+      await discardAll(taken);
+      throw thrown;
+    }
+    return end(thrown);
   }
-  const runId = ctx.ids.uuid();
   ctx.ui.setRun(runId);
+  if (money.consent !== null && money.consent.by !== 'not_needed')
+    ctx.ui.event('consent', { by: money.consent.by, limit_nano_usd: money.consent.limitNanoUsd });
   const acceptance: Acceptance = { accepted: new Map(), events: [] };
   const { accepted, events } = acceptance;
   const outcomes = (lenient: boolean) => withOutcomes(resultsOf(inputs, taken, accepted), world, { lenient });
   try {
     return await withRun(world.pipeline, { runId, command: 'upload', mode }, async () => {
-      await acceptAll(taken, { ...request, runId, decision }, acceptance, world, ctx);
+      await capThisRun(world, runId, request.maxCost);
+      const jobs = moneyOfJobs(taken, forecast, request.maxCost);
+      await acceptAll(taken, { ...wish, money: jobs }, acceptance, world, ctx);
       const labels = new Map([...accepted].map(([index, { job }]) => [job.job_id, inputs.found[index]?.shown ?? '']));
       await driveUpload({ runId, labels, events }, request, world, ctx);
-      return endOf(answerOf(runId, await outcomes(false)), rules, ctx);
+      const documents = await outcomes(false);
+      ({ money, refusedMoney } = await afterwards(
+        money,
+        { runId, maxCost: request.maxCost, jobIds: [...labels.keys()] },
+        world,
+      ));
+      return endOf(answerOf(runId, documents), rules, ctx);
     });
   } catch (thrown) {
     // What was accepted is durable, whatever happened to the rest; nobody else would tell of it.
@@ -199,39 +238,4 @@ function showChecking(view: ProgressView, total: number, { ui }: CommandContext)
     });
   show(0);
   return show;
-}
-
-async function notePlan(
-  taken: readonly Taken[],
-  decision: RouterDecision,
-  { ui, config, clock }: CommandContext,
-): Promise<void> {
-  const ready = taken.flatMap((one) => (one.state === 'ready' ? [one.document] : []));
-  const figures = {
-    documents: ready.length,
-    pages: ready.reduce((sum, one) => sum + one.pages, 0),
-    bytes: ready.reduce((sum, one) => sum + one.staged.bytes, 0),
-  };
-  const { sourceText } = await import('../../config/load.ts');
-  const nano = estimate({ decision });
-  const { llamaparse, openai } = decision.services;
-  const how = {
-    parse: llamaparse.use,
-    embed: openai.use,
-    tier: llamaparse.use === 'real' ? config.settings.LLAMAPARSE_TIER : null,
-  };
-  ui.event('plan', { ...figures, mode: decision.mode, ...how, likely_nano_usd: nano, max_nano_usd: nano });
-  ui.note((page) =>
-    planNote(
-      page,
-      {
-        ...figures,
-        decision,
-        tier: config.settings.LLAMAPARSE_TIER,
-        modeSource: sourceText(config.sources.SERVICE_MODE.source),
-      },
-      ui,
-      clock.now(),
-    ),
-  );
 }

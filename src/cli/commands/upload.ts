@@ -1,13 +1,11 @@
 /** `tvdb upload`: takes documents through the whole pipeline until they can be searched. */
 import { TvdbError } from '../../base/errors.ts';
-import { shortId } from '../../base/ids.ts';
 import { PARSE_TIERS } from '../../domain/parse-options.ts';
 import { SERVICE_MODES } from '../../domain/service-mode.ts';
-import { type CommandContext, type CommandResult, defineCommand } from '../command.ts';
+import { defineCommand } from '../command.ts';
 import { RESULTS_OPTION } from './listening.ts';
+import { MAX_COST_OPTION } from './max-cost.ts';
 import { SERVICE_OPTION } from './service-wishes.ts';
-import type { UploadAnswer } from './upload-result.ts';
-import type { Uploaded } from './upload-stop.ts';
 
 export const uploadCommand = defineCommand({
   name: 'upload',
@@ -72,6 +70,8 @@ export const uploadCommand = defineCommand({
         'tag',
         'cost-center',
         'priority',
+        'max-pages',
+        'defer',
       ],
     },
     {
@@ -116,7 +116,18 @@ export const uploadCommand = defineCommand({
       summary: 'stop working after this long; the rest stays in the queue',
     },
     { name: 'exit-status', summary: 'with --no-wait: exit 8 while work is left' },
-    { name: 'yes', short: 'y', summary: 'answer yes to every question' },
+    MAX_COST_OPTION,
+    {
+      name: 'max-pages',
+      value: 'integer',
+      min: 1,
+      max: 5_000,
+      placeholder: 'n',
+      summary: 'refuse documents with more pages',
+      setting: 'MAX_PAGES',
+    },
+    { name: 'defer', summary: 'accept what does not fit a limit; it waits until the limit starts anew' },
+    { name: 'yes', short: 'y', summary: 'agree to spend what is foreseen; no limit is lifted' },
   ],
   examples: [
     ['tvdb upload report.pdf', 'one document, free and offline'],
@@ -124,6 +135,7 @@ export const uploadCommand = defineCommand({
     ["tvdb upload 'docs/**/*.pdf' --json", 'a pattern, answered as JSON'],
     ['cat report.pdf | tvdb upload - --filename report.pdf', 'from standard input'],
     ['tvdb upload report.pdf -m hybrid', 'the real services, or the mock where one cannot be used'],
+    ['tvdb upload docs/*.pdf -m real --max-cost 0.25 --on-fallback fail --json', 'paid work in CI'],
     ['tvdb upload --resume 3fa85f64', 'what an earlier run left'],
   ],
   needs: 'world',
@@ -132,7 +144,7 @@ export const uploadCommand = defineCommand({
     [1, 'every document was refused or failed'],
     2,
     4,
-    [5, 'the account at a service has no credit left'],
+    [5, 'refused before spending: a limit, no consent, no credit; or documents wait for a limit to start anew'],
     6,
     7,
     [8, '--timeout was reached, or documents rest until later'],
@@ -147,11 +159,13 @@ export const uploadCommand = defineCommand({
       failFast: options.failFast,
       exitStatus: options.exitStatus,
       onFallback: options.onFallback ?? 'warn',
+      maxCost: options.maxCost,
     } as const;
     checkTarget(args.path, options);
+    const { uploadResult } = await import('./upload-answer.ts');
     if (options.resume !== undefined) {
       const { resumeUpload } = await import('./upload-drive.ts');
-      return toResult(await resumeUpload(options.resume, wish, ctx), ctx);
+      return uploadResult(await resumeUpload(options.resume, wish, ctx), ctx);
     }
     const { upload } = await import('./upload-work.ts');
     const uploaded = await upload(
@@ -168,12 +182,14 @@ export const uploadCommand = defineCommand({
         force: options.force,
         keepOld: options.keepOld,
         noCache: !options.cache,
+        yes: options.yes,
+        defer: options.defer,
         economy: options.economy,
         services: options.service,
       },
       ctx,
     );
-    return toResult(uploaded, ctx);
+    return uploadResult(uploaded, ctx);
   },
 });
 
@@ -194,43 +210,4 @@ function checkTarget(
       facts: { command: 'upload' },
     });
   }
-}
-
-async function toResult(
-  { answer, exitCode }: Uploaded,
-  { ui, clock, interrupt }: CommandContext,
-): Promise<CommandResult> {
-  const [{ uploadJson }, { annotationsOf, errorOf }, { stopCauseOf }, view] = await Promise.all([
-    import('./upload-json.ts'),
-    import('./upload-error.ts'),
-    import('./upload-stop.ts'),
-    import('./upload-view.ts'),
-  ]);
-  const error = errorOf(answer, exitCode);
-  const some = answer.documents.length > 1;
-  // Nobody reads the answer any more, and that some documents have no job must not go unsaid.
-  const unread =
-    stopCauseOf(interrupt) === 'closed-pipe' && answer.documents.some(({ status }) => status === 'not_accepted');
-  if ((ui.format === 'plain' && some) || unread) ui.note((page) => page.line(view.closingLine(answer)));
-  const next = nextStep(answer);
-  return {
-    exitCode,
-    data: uploadJson(answer),
-    warnings: [...view.degradedWarnings(answer, ui), ...view.parkedWarnings(answer, ui, clock.now())],
-    ...(error !== undefined && { error, annotations: annotationsOf(answer, error) }),
-    render: (page) => view.uploadPage(page, answer, ui, clock.now()),
-    plain: () => answer.documents.map(view.documentRow),
-    quiet: () => [
-      ...new Set(answer.documents.flatMap(({ outcome }) => (outcome === null ? [] : [outcome.job.document_id]))),
-    ],
-    ...(next !== undefined && { next }),
-  };
-}
-
-function nextStep({ documents }: UploadAnswer): string | undefined {
-  if (documents.some(({ status }) => status === 'parked' || status === 'accepted')) return 'tvdb run';
-  const done = documents.filter(({ status }) => status === 'complete' || status === 'duplicate');
-  const [only] = done;
-  if (only?.outcome == null) return undefined;
-  return `tvdb search "..."${done.length === 1 ? ` --doc ${shortId(only.outcome.job.document_id)}` : ''}`;
 }

@@ -9,24 +9,27 @@ export interface Annotation {
   readonly message: string;
 }
 
+/** A notice is something to know that is no fault. */
+const KINDS = ['error', 'warning', 'notice'] as const;
+export type AnnotationKind = (typeof KINDS)[number];
+
 export interface Annotations {
   /** The command line of one annotation, or an empty text once enough were printed. */
-  add(kind: 'error' | 'warning', title: string, message: string): string;
+  add(kind: AnnotationKind, title: string, message: string): string;
   /** What was left out, at the end of the run. */
   rest(): string;
 }
 
 /** A counter of annotations for one process. */
 export function annotations(): Annotations {
-  const counts = { error: 0, warning: 0 };
+  const counts = { error: 0, warning: 0, notice: 0 };
   return {
     add(kind, title, message) {
       counts[kind] += 1;
       return counts[kind] > SHOWN ? '' : `::${kind} title=${property(title)}::${data(message)}\n`;
     },
     rest() {
-      return (['error', 'warning'] as const)
-        .filter((kind) => counts[kind] > SHOWN)
+      return KINDS.filter((kind) => counts[kind] > SHOWN)
         .map((kind) => `::${kind}::and ${counts[kind] - SHOWN} more\n`)
         .join('');
     },

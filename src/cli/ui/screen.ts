@@ -10,7 +10,7 @@ import { display } from './display.ts';
 import type { Outcome } from './envelope.ts';
 import type { Facts, StreamLike } from './facts.ts';
 import { clockTime, dateTime } from './format.ts';
-import { annotations } from './github.ts';
+import { type AnnotationKind, annotations } from './github.ts';
 import type { Outlet } from './outlet.ts';
 import { type PageStyle, setPage } from './page.ts';
 import { loadPaint, type Paint, paintLine, unpainted } from './paint.ts';
@@ -109,7 +109,7 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
     seq += 1;
     void tell(`${jsonText(line)}\n`);
   };
-  const annotate = (kind: 'error' | 'warning', title: string, message: string) => {
+  const annotate = (kind: AnnotationKind, title: string, message: string) => {
     if (facts.actions) void say(notes.add(kind, title, message));
   };
   const addWarning = (warning: Warning) => {
@@ -228,6 +228,7 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
         const own = [{ title: `${error.label} ${error.category}`, message: error.message }];
         for (const { title, message } of ending.result?.annotations ?? own) annotate('error', title, message);
       }
+      for (const { title, message } of ending.result?.notices ?? []) annotate('notice', title, message);
       if (facts.actions) await say(notes.rest());
       return exitCode;
     },

@@ -103,6 +103,8 @@ export interface CommandResult {
   readonly error?: TvdbError;
   /** Errors as GitHub Actions shows them, instead of one for `error`: where several things failed, each has its own. */
   readonly annotations?: readonly Annotation[];
+  /** What GitHub Actions shows besides: things to know that are no faults. */
+  readonly notices?: readonly Annotation[];
   /** The answer for people. */
   readonly render?: (page: Page) => void;
   /** The answer for pipes: one row a record, no header. Without it the page is printed without colour, width limit or glyphs. */

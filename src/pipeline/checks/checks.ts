@@ -20,6 +20,7 @@ export const RUN: Readonly<Record<CheckId, Check>> = {
   'env-files': configuration.envFiles,
   'env-shadow': configuration.envShadow,
   keys: configuration.keys,
+  webhook: webhook.webhook,
   home: paths.home,
   'file-modes': paths.fileModes,
   'file-system': paths.fileSystem,
@@ -38,7 +39,6 @@ export const RUN: Readonly<Record<CheckId, Check>> = {
   buffers: content.buffers,
   'orphan-files': content.orphanFiles,
   workers: store.workers,
-  webhook: webhook.webhook,
   llamaparse: providers.llamaparse,
   openai: providers.openai,
 };

@@ -100,18 +100,34 @@ export const envShadow: Check = async ({ config: { sources } }) => {
   return { status: 'warn', detail: parts.join('; '), fix: { text: 'remove one of the two', commands } };
 };
 
+/** Keys of services that the mode, or the wish for one of them, would use. */
 export const keys: Check = async ({ config: { settings } }) => {
-  const { SERVICE_MODE: mode } = settings;
-  const given = {
-    LLAMAPARSE_API_KEY: settings.LLAMAPARSE_API_KEY ?? settings.LLAMA_CLOUD_API_KEY,
-    OPENAI_API_KEY: settings.OPENAI_API_KEY,
-  };
-  const detail = Object.entries(given)
-    .map(([name, value]) => `${name} ${value === undefined ? 'not set' : 'set'}`)
+  const { SERVICE_MODE: general, SERVICE_MODE_LLAMAPARSE, SERVICE_MODE_OPENAI } = settings;
+  const all = [
+    {
+      name: 'LLAMAPARSE_API_KEY',
+      value: settings.LLAMAPARSE_API_KEY ?? settings.LLAMA_CLOUD_API_KEY,
+      second: settings.LLAMAPARSE_API_KEY_SECONDARY,
+      mode: SERVICE_MODE_LLAMAPARSE ?? general,
+    },
+    {
+      name: 'OPENAI_API_KEY',
+      value: settings.OPENAI_API_KEY,
+      second: settings.OPENAI_API_KEY_SECONDARY,
+      mode: SERVICE_MODE_OPENAI ?? general,
+    },
+  ];
+  const detail = all
+    .map(({ name, value, second }) => {
+      const spare = second === undefined ? '' : ' and a second one for when it is refused';
+      return `${name} ${value === undefined ? 'not set' : 'set'}${spare}`;
+    })
     .join(', ');
-  const missing = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [name] : []));
-  if (mode === 'mock' || missing.length === 0) return ok(detail);
-  const fix = { text: 'set it, or use the mock', commands: missing.map((name) => `echo '${name}=...' >> .env`) };
-  if (mode === 'hybrid') return { status: 'warn', detail, why: 'mode hybrid falls back to mock without it', fix };
-  return { status: 'fail', detail, why: 'mode real needs both', fix };
+  const missing = all.filter(({ value, mode }) => value === undefined && mode !== 'mock');
+  if (missing.length === 0) return ok(detail);
+  const commands = missing.map(({ name }) => `echo '${name}=...' >> .env`);
+  const fix = { text: 'set it, or use the mock', commands };
+  if (missing.every(({ mode }) => mode === 'hybrid'))
+    return { status: 'warn', detail, why: 'mode hybrid falls back to mock without it', fix };
+  return { status: 'fail', detail, why: 'mode real needs it', fix };
 };

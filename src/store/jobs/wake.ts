@@ -1,6 +1,10 @@
 /** Wakes jobs that rest for something that has happened. */
 import { sql } from 'kysely';
+import { ACTIVE_STATUSES } from '../../domain/job-state.ts';
 import type { Trx } from '../open.ts';
+
+/** As in the partial index `claimable_jobs`, without which every job there ever was would be looked at. */
+const ACTIVE = sql.join(ACTIVE_STATUSES.map((status) => sql.lit(status)));
 
 /**
  * Lets the next job that waits for a free slot at the parse service look again at once: the longest document, so that no
@@ -12,7 +16,8 @@ export async function wakeSlotWaiter(trx: Trx, now: number): Promise<void> {
     UPDATE upload_jobs SET run_after = ${now}
     WHERE job_id = (
       SELECT j.job_id FROM upload_jobs j JOIN documents d ON d.document_id = j.document_id
-      WHERE j.status = 'uploaded' AND j.lease_owner IS NULL AND j.park_reason = 'rate_limit' AND j.run_after > ${now}
+      WHERE j.status = 'uploaded' AND j.status IN (${ACTIVE}) AND j.lease_owner IS NULL AND j.park_reason = 'rate_limit'
+        AND j.run_after > ${now}
       ORDER BY j.processing_priority DESC, d.pages DESC, j.created_at, j.job_id LIMIT 1
     )`.execute(trx);
 }
