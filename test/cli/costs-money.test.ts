@@ -49,7 +49,12 @@ async function homeWith(...requests: Paid[]): Promise<string> {
       units = 1,
       share,
     } of requests) {
-      const made = await addJob(store, ids, { status: 'complete', run_id: ids.uuid(), cost_center: costCenter, ...job });
+      const made = await addJob(store, ids, {
+        status: 'complete',
+        run_id: ids.uuid(),
+        cost_center: costCenter,
+        ...job,
+      });
       const other = share === undefined ? null : await addJob(store, ids, { status: 'complete', ...share.job });
       await store.write((trx) =>
         insertIntent(trx, {
