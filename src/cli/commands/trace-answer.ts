@@ -8,8 +8,9 @@ import { attemptsOfJob, sharersOf } from '../../store/attempts.ts';
 import { documentById } from '../../store/documents.ts';
 import { eventsOfJob } from '../../store/events.ts';
 import { costsOfJobs } from '../../store/job-spend.ts';
+import { upgradeOf } from '../../store/jobs/fallen-back.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
-import type { DocumentRow, JobEventRow } from '../../store/schema.ts';
+import type { DocumentRow, JobEventRow, JobRow } from '../../store/schema.ts';
 import { deadWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import { type JobSurroundings, jobCost, jobJson, moneyJson } from './job-view.ts';
@@ -31,6 +32,8 @@ export interface TracedJob {
   readonly tries: number;
   /** Every request it has a part in, oldest first. */
   readonly requests: readonly TracedRequest[];
+  /** The job that redoes, or redid, what fell back in this one. */
+  readonly redoneBy: JobRow | undefined;
 }
 
 export interface TraceRequest {
@@ -69,6 +72,7 @@ export async function tracedJob(
       requests: await requestsOfJobs(db, [jobId]),
     },
     tries: config.settings.MAX_RETRIES + 1,
+    redoneBy: await upgradeOf(db, jobId),
     requests: attempts.map((one) => ({ ...one, sharedWith: sharers.get(one.attempt_id) ?? [] })),
   };
 }
