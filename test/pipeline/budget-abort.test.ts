@@ -122,6 +122,33 @@ function agreed() {
   return { consentNanoUsd: 100_000_000, estimate: { likely: 0, max: 0, priceVersion: null } };
 }
 
+type Stopped = Awaited<ReturnType<typeof stopped>>;
+
+/** What is wrong with the money after a stop; empty when nothing is. */
+function faultsOf({
+  holds,
+  arrived,
+  releasedThen,
+  parser,
+}: Pick<Stopped, 'holds' | 'arrived' | 'releasedThen' | 'parser'>) {
+  const of = (state: string) => holds.filter((hold) => hold.state === state);
+  const held = new Set(holds.map(({ attempt_id: id }) => id));
+  return [
+    ...releasedThen.map(() => 'given back at once, although its call arrived'),
+    ...of('open').map(() => 'left open'),
+    ...of('released').flatMap(({ attempt_id: id }) =>
+      arrived.has(id) ? ['given back, although its call arrived'] : [],
+    ),
+    // Only texts on their way may stay unknown; a parse is looked for.
+    ...of('unknown').flatMap(({ service }) => (service === 'llamaparse' ? ['a parse that nobody looked for'] : [])),
+    ...[...arrived].flatMap((id) => (held.has(id) ? [] : ['arrived without a hold'])),
+    ...(parser.jobs.size === 1 ? [] : [`${parser.jobs.size} parses were made`]),
+  ];
+}
+
+/** Every third await for each way, so that the three together stop at each; all of them in the full lane. */
+const STRIDE = Number(process.env.TVDB_CRASH_KILLS ?? '1') > 1 ? 1 : WAYS.length;
+
 describe('T12 a paid call that is stopped', () => {
   it.each(WAYS)(
     'by %s, at every await: no hold leaks, none is given back for a call that arrived',
@@ -133,36 +160,29 @@ describe('T12 a paid call that is stopped', () => {
           ...['a look at the parse', 'the result is fetched', 'the texts arrived', 'the vectors are made'],
         ]),
       );
-      for (let at = 1; at <= all.length; at += 1) {
-        const where = `${way} at await ${at}, ${all[at - 1]}`;
-        const { holds, arrived, releasedThen, next, parser } = await stopped(way, at);
-        const of = (state: string) => holds.filter((hold) => hold.state === state).map(({ attempt_id: id }) => id);
-        expect([where, releasedThen]).toEqual([where, []]);
-        expect([where, of('open')]).toEqual([where, []]);
-        expect([where, of('released').filter((id) => arrived.has(id))]).toEqual([where, []]);
-        // Only what was on its way may stay unknown; a parse is looked for and never is.
-        const parses = holds.filter(({ service }) => service === 'llamaparse');
-        expect([where, parses.filter(({ state }) => state === 'unknown')]).toEqual([where, []]);
-        expect([where, parser.jobs.size]).toEqual([where, 1]);
-        // Everything that arrived was held before.
-        const held = new Set(holds.map(({ attempt_id: id }) => id));
-        expect([where, [...arrived].filter((id) => !held.has(id))]).toEqual([where, []]);
-        expect([where, (await next.jobs()).map(({ status }) => status)]).toEqual([where, ['complete']]);
+      const found: [string, ...string[]][] = [];
+      for (let at = 1 + (WAYS.indexOf(way) % STRIDE); at <= all.length; at += STRIDE) {
+        const { next, ...rest } = await stopped(way, at);
+        const statuses = (await next.jobs()).map(({ status }) => status);
+        const faults = [...faultsOf(rest), ...statuses.filter((status) => status !== 'complete')];
+        if (faults.length > 0) found.push([`${way} at await ${at}, ${all[at - 1]}`, ...faults]);
         await assertLedger(next.store);
         await next.store.close();
       }
+      expect(found).toEqual([]);
     },
     240_000,
   );
 
-  it('would be seen: a hold given back although its call arrived', async () => {
-    const { next, arrived } = await stopped('stop', Number.POSITIVE_INFINITY);
-    const [id] = arrived;
-    const hold = await next.store.db
-      .selectFrom('holds')
-      .select('state')
-      .where('attempt_id', '=', id ?? '')
-      .executeTakeFirstOrThrow();
-    expect(hold.state).toBe('settled');
+  it.each([
+    ['left open', 'open', 0],
+    ['given back, although its call arrived', 'released', 0],
+    ['a parse that nobody looked for', 'unknown', 0],
+  ] as const)('would be seen: %s', async (fault, state, index) => {
+    const whole = await stopped('stop', Number.POSITIVE_INFINITY);
+    expect(faultsOf(whole)).toEqual([]);
+    const holds = whole.holds.map((hold, nth) => (nth === index ? { ...hold, state } : hold));
+    expect(faultsOf({ ...whole, holds })).toEqual([fault]);
+    expect(faultsOf({ ...whole, holds: whole.holds.slice(1) })).toEqual(['arrived without a hold']);
   });
 });
