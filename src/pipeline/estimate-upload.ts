@@ -44,6 +44,8 @@ export interface EstimateOptions {
   costCenter?: string | null;
   /** Neither cache will be asked. */
   noCache?: boolean;
+  /** Embedded in a batch, at half the price. */
+  economy?: boolean;
 }
 
 /** Tokens of a chunk are near the target; so many chunks make one request. Serves budgets that count requests. */
@@ -59,18 +61,18 @@ export async function estimateDocuments(
   documents: readonly CountedDocument[],
   decision: RouterDecision,
   parseOptions: ParseOptions,
-  { costCenter = null, noCache = false }: EstimateOptions = {},
+  { costCenter = null, noCache = false, economy = false }: EstimateOptions = {},
 ): Promise<UploadEstimate> {
   const perDocument: PlannedCost[] = [];
   for (const document of documents) {
-    perDocument.push(await estimateOne(deps, document, decision, parseOptions, noCache));
+    perDocument.push(await estimateOne(deps, document, decision, parseOptions, { noCache, economy }));
   }
   const ask = (service: ServiceName, amounts: readonly number[], requests: number): Ask[] =>
     amounts.length === 0 ? [] : [{ service, costCenter, amount: amounts.reduce(add, 0), requests }];
   const parses = perDocument.flatMap(({ parse }) => parse?.ceilingNanoUsd ?? []);
   const embeds = perDocument.flatMap(({ embed }) => embed?.ceilingNanoUsd ?? []);
   const requests = perDocument.reduce(
-    (sum, { pages, embed }) => sum + (embed === null ? 0 : requestsFor(pages, embed.units, deps)),
+    (sum, { pages, embed }) => sum + (embed === null ? 0 : economy ? 1 : requestsFor(pages, embed.units, deps)),
     0,
   );
   return {
@@ -86,7 +88,7 @@ async function estimateOne(
   { pages, sha256 }: CountedDocument,
   { services }: RouterDecision,
   options: ParseOptions,
-  noCache: boolean,
+  { noCache, economy }: Required<Pick<EstimateOptions, 'noCache' | 'economy'>>,
 ): Promise<PlannedCost> {
   const now = clock.now();
   // As the real parser names itself; asking the parser itself would load its client and need a key.
@@ -107,7 +109,7 @@ async function estimateOne(
           space: (await router.embedService('real')).space.name,
         })
       : null;
-  const token = () => tokenPrice(prices, settings.OPENAI_EMBED_MODEL, now);
+  const token = () => tokenPrice(prices, settings.OPENAI_EMBED_MODEL, now, economy ? 'batch' : 'at_once');
   const parse = realParse && !cached ? parseEstimate(pages, pagePrice(prices, options.tier, now)) : null;
   const embed = !realEmbed
     ? null

@@ -22,6 +22,21 @@ export const FALLBACK_REASONS: Partial<Record<TvdbError['code'], RouteReason>> =
   E308: 'service_unavailable',
 };
 
+/** A job that is at its start and goes on from there at once with a stand-in for the parser. */
+function startAgain(job: JobRow, why: RouteReason, error: TvdbError, { clock }: PipelineDeps): Outcome {
+  const { set, before } = routeChange(job, 'llamaparse', { use: 'mock', why, fallback: true });
+  const [event] = before;
+  return {
+    kind: 'park',
+    reason: 'retry',
+    until: clock.now(),
+    note: `a mock stands in for the parse service: ${error.message}`,
+    ...(event !== undefined && { event: { ...event, data: { ...event.data, note: error.message } } }),
+    set,
+    write: (trx) => requireSameDecision(trx, job),
+  };
+}
+
 /**
  * The move to a stand-in, for a job in hybrid mode whose real service cannot be used: the parse is made anew as a mock,
  * the vectors of the whole document are made anew in the mock space. `null` when that is not allowed: another mode, a
@@ -41,6 +56,8 @@ export async function fallbackOf(
   const unsent = attempt?.outcome === 'intent' ? attempt.attempt_id : undefined;
   if (service === 'llamaparse') {
     const mayExist = attempt !== undefined && attempt.outcome !== 'failed' && attempt.outcome !== 'intent';
+    // Refused its money before it had an intent: it starts again where it is, as a mock.
+    if (job.status === 'uploaded') return mayExist ? null : startAgain(job, why, error, deps);
     if (job.status !== 'parse_queued' || job.parse_origin !== 'real' || mayExist) return null;
     // Its other pages are paid and here; mixing them with those of a mock would help nobody.
     if (attempt?.operation === 'parse_pages') return null;

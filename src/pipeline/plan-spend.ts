@@ -20,6 +20,8 @@ export interface SpendWish {
   costCenter: string | null;
   force: boolean;
   noCache: boolean;
+  /** Embedded in a batch, at half the price. */
+  economy?: boolean;
 }
 
 /** A document with what is foreseen for it; `cost` is `null` where nothing new is made: it is done, or at work. */
@@ -70,9 +72,9 @@ export async function spendOfOnePage(
   wish: SpendWish,
 ): Promise<Pick<SpendPlan, 'fit' | 'mostNanoUsd'>> {
   const page = [{ pages: 1, sha256: '' }];
-  const { decision, costCenter, noCache } = wish;
+  const { decision, costCenter, noCache, economy = false } = wish;
   const options = parseOptions(deps.settings);
-  const estimate = await estimateDocuments(deps, page, decision, options, { costCenter, noCache });
+  const estimate = await estimateDocuments(deps, page, decision, options, { costCenter, noCache, economy });
   return { fit: await fitOf(deps, estimate, wish), mostNanoUsd: estimate.ceilingNanoUsd };
 }
 
@@ -94,11 +96,11 @@ async function isKnown(deps: UploadDeps, document: StagedDocument, { decision, f
 function estimateOf(
   deps: UploadDeps,
   documents: readonly StagedDocument[],
-  { decision, costCenter, noCache }: Omit<SpendWish, 'runId' | 'force'>,
+  { decision, costCenter, noCache, economy = false }: Omit<SpendWish, 'runId' | 'force'>,
   options: ParseOptions,
 ): Promise<UploadEstimate> {
   const counted = documents.map(({ pages, staged }) => ({ pages, sha256: staged.sha256 }));
-  return estimateDocuments(deps, counted, decision, options, { costCenter, noCache });
+  return estimateDocuments(deps, counted, decision, options, { costCenter, noCache, economy });
 }
 
 async function fitOf(

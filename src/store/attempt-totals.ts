@@ -160,13 +160,3 @@ export async function requestsOfJobs(db: Db, jobIds: readonly string[]): Promise
     GROUP BY m.job_id`.execute(db);
   return new Map(rows.map(({ job_id: id, ...one }) => [id, one]));
 }
-
-/** Which of some jobs sent a request to a paid service. */
-export async function jobsWithRealRequests(db: Db, jobIds: readonly string[]): Promise<Set<string>> {
-  const { rows } = await sql<{ job_id: string }>`
-    SELECT DISTINCT job_id FROM attempts
-    WHERE job_id IN (SELECT value FROM json_each(${JSON.stringify(jobIds)})) AND origin = 'real' AND sent IS NOT NULL`.execute(
-    db,
-  );
-  return new Set(rows.map(({ job_id }) => job_id));
-}

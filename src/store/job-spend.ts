@@ -48,3 +48,33 @@ function parts(jobIds: readonly string[]) {
     FROM parts p JOIN holds h ON h.attempt_id = p.attempt_id
     WHERE h.state <> 'released' GROUP BY p.job_id, h.service`;
 }
+
+/** What a job that asked paid services has cost. */
+export interface JobCost {
+  /** Nano-USD settled. */
+  charged: number;
+  /** Reserved, or of unknown outcome: charged at the most. */
+  open: number;
+  /** Paid requests without a hold, of which nobody knows what they cost. */
+  unpriced: number;
+}
+
+/** The cost of each of some jobs; those that asked no paid service are missing: they were free. */
+export async function costsOfJobs(db: Db, jobIds: readonly string[]): Promise<Map<string, JobCost>> {
+  const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(jobIds)}))`;
+  const { rows } = await sql<JobCost & { job_id: string }>`
+    WITH parts AS (
+      SELECT a.attempt_id, s.job_id, s.units FROM attempt_shares s JOIN attempts a ON a.attempt_id = s.attempt_id
+      WHERE s.job_id IN ${wanted} AND a.origin = 'real'
+      UNION ALL
+      SELECT a.attempt_id, a.job_id,
+        a.units - COALESCE((SELECT SUM(units) FROM attempt_shares o WHERE o.attempt_id = a.attempt_id), 0)
+      FROM attempts a WHERE a.job_id IN ${wanted} AND a.origin = 'real'
+    )
+    SELECT p.job_id, SUM(h.attempt_id IS NULL AND a.sent IS NOT NULL) AS unpriced,
+      CAST(COALESCE(SUM(ROUND(1.0 * h.settled_amount * p.units / h.units)), 0) AS INTEGER) AS charged,
+      CAST(COALESCE(SUM(IIF(h.state IN ('open', 'unknown'), ROUND(1.0 * h.amount * p.units / h.units), 0)), 0) AS INTEGER) AS open
+    FROM parts p JOIN attempts a ON a.attempt_id = p.attempt_id LEFT JOIN holds h ON h.attempt_id = p.attempt_id
+    GROUP BY p.job_id`.execute(db);
+  return new Map(rows.map(({ job_id, ...cost }) => [job_id, cost]));
+}

@@ -258,6 +258,7 @@ export async function until(clock: VirtualClock, isSo: () => Promise<boolean> | 
  */
 export function crash(line: PaidLine, seed = 2): PaidLine {
   line.deps.store.write = () => new Promise(() => {});
+  line.deps.store.writeRelaxed = line.deps.store.write;
   line.store.sqlite.exec("UPDATE upload_jobs SET lease_owner = 'dead', lease_until = 1 WHERE lease_owner IS NOT NULL");
   const { home, clock, remote, embedding } = line;
   return paidLine({

@@ -4,17 +4,20 @@ import type { StoredError } from '../../base/errors.ts';
 import { isEnded, isFailed, STEPS, stepOf } from '../../domain/job-state.ts';
 import { decisionOf } from '../../pipeline/route.ts';
 import type { JobRequests } from '../../store/attempt-totals.ts';
+import type { JobCost } from '../../store/job-spend.ts';
 import type { ListedJob } from '../../store/jobs/find.ts';
 import type { JobRow } from '../../store/schema.ts';
+import { usd } from '../ui/format.ts';
 import type { StatusWord } from '../ui/text.ts';
+import { routesJson } from './route-text.ts';
 
 /** What a job's row alone does not say. */
 export interface JobSurroundings {
   readonly now: number;
   /** Workers whose process is gone: what they hold is up for takeover. */
   readonly deadWorkers: readonly string[];
-  /** Jobs that used a paid service. Their cost is unknown, because this build keeps no price ledger. */
-  readonly withRealRequests: ReadonlySet<string>;
+  /** What jobs that asked paid services have cost; those that are missing were free. */
+  readonly costs: ReadonlyMap<string, JobCost>;
   /** What each job asked of services; jobs that asked nothing are missing. */
   readonly requests: ReadonlyMap<string, JobRequests>;
 }
@@ -38,9 +41,20 @@ export function processingMs(job: JobRow): number | null {
   return Math.max(0, (job.processing_completed_at ?? job.updated_at) - job.processing_started_at);
 }
 
-/** Nano-USD: mock work is free, the price of real work is not known here. */
-export function jobCost(job: JobRow, { withRealRequests }: Pick<JobSurroundings, 'withRealRequests'>): number | null {
-  return withRealRequests.has(job.job_id) ? null : 0;
+/**
+ * Nano-USD a job has cost, with what is reserved or of unknown outcome as if it were spent; `null` where a request has no
+ * price. Mock work is free.
+ */
+export function jobCost(job: Pick<JobRow, 'job_id'>, { costs }: Pick<JobSurroundings, 'costs'>): number | null {
+  const cost = costs.get(job.job_id);
+  if (cost === undefined) return 0;
+  return cost.unpriced > 0 ? null : cost.charged + cost.open;
+}
+
+/** The same for people: `up to $0.0450` while a part of it is not settled. */
+export function jobCostText(job: Pick<JobRow, 'job_id'>, around: Pick<JobSurroundings, 'costs'>): string {
+  const cost = jobCost(job, around);
+  return `${cost !== null && (around.costs.get(job.job_id)?.open ?? 0) > 0 ? 'up to ' : ''}${usd(cost)}`;
 }
 
 /** Money as JSON has it: the exact integer and a number for people. */
@@ -97,7 +111,7 @@ export function jobJson(job: ListedJob, around: JobSurroundings) {
     ended_at: iso(job.processing_completed_at),
     ms: processingMs(job),
     ...moneyJson(jobCost(job, around)),
-    services: decisionOf(job).services,
+    services: routesJson(decisionOf(job).services),
     retries: job.retry_count,
     requests: around.requests.get(job.job_id)?.requests ?? 0,
     remote_id: around.requests.get(job.job_id)?.remoteId ?? null,

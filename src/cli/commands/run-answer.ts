@@ -6,13 +6,14 @@ import { TvdbError } from '../../base/errors.ts';
 import { isFailed, type JobStatus, type ParkReason } from '../../domain/job-state.ts';
 import type { DriveSummary } from '../../pipeline/run.ts';
 import { documentById } from '../../store/documents.ts';
+import { costsOfJobs } from '../../store/job-spend.ts';
 import { jobById } from '../../store/jobs/find.ts';
 import { refusedMoney } from '../../store/jobs/money.ts';
 import type { JobRow } from '../../store/schema.ts';
 import type { World } from '../../world.ts';
 import type { ExitCode } from '../command.ts';
 import { plural } from '../ui/format.ts';
-import { jobCost, lastError, moneyJson, PARK_TEXTS } from './job-view.ts';
+import { type JobSurroundings, jobCost, lastError, moneyJson, PARK_TEXTS } from './job-view.ts';
 import { moneyWait } from './upload-waits.ts';
 
 export interface RunAnswer {
@@ -22,6 +23,7 @@ export interface RunAnswer {
   /** Jobs it worked on, by the status they stand in now. */
   readonly byStatus: Readonly<Partial<Record<JobStatus, number>>>;
   readonly jobs: readonly JobRow[];
+  readonly costs: JobSurroundings['costs'];
   readonly failed: readonly { readonly job: JobRow; readonly name: string }[];
   /** Complete with a stand-in for a service that was asked for. */
   readonly fallbacks: number;
@@ -67,6 +69,7 @@ export async function runAnswer(
     stoppedBy: summary.endedBy,
     byStatus,
     jobs,
+    costs: await costsOfJobs(store.db, run.touched),
     failed,
     fallbacks: jobs.filter((job) => job.status === 'complete' && job.fallback_triggered === 1).length,
     leftInQueue: ready + parked + held + leased,
@@ -126,12 +129,8 @@ function reasonOf(job: JobRow): string {
 
 /** `data` of `tvdb.run/v1`. */
 export function runJson(answer: RunAnswer): Record<string, unknown> {
-  // Without a price ledger only mock work has a known cost.
-  const real = new Set(
-    answer.jobs.flatMap((job) => (job.parse_origin === 'real' || job.embed_origin === 'real' ? [job.job_id] : [])),
-  );
   const total = answer.jobs.reduce<number | null>((sum, job) => {
-    const cost = jobCost(job, { withRealRequests: real });
+    const cost = jobCost(job, answer);
     return sum === null || cost === null ? null : sum + cost;
   }, 0);
   const { nano_usd, usd } = moneyJson(total);

@@ -2,7 +2,8 @@
 import { iso } from '../../base/clock.ts';
 import { isFailed, type JobStatus, STEPS, type Step, stepOf } from '../../domain/job-state.ts';
 import { SERVICES } from '../../domain/service-mode.ts';
-import { jobsWithRealRequests, requestsOfJobs } from '../../store/attempt-totals.ts';
+import { requestsOfJobs } from '../../store/attempt-totals.ts';
+import { costsOfJobs } from '../../store/job-spend.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
 import {
   countContent,
@@ -84,7 +85,7 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
   const jobs = listed.slice(0, request.limit);
   const statuses = await statusesOf(db, request.jobIds ?? jobs.map(({ job_id: id }) => id));
   const listedIds = jobs.map(({ job_id: id }) => id);
-  const withRealRequests = await jobsWithRealRequests(db, listedIds);
+  const costs = await costsOfJobs(db, listedIds);
   const requests = await requestsOfJobs(db, listedIds);
   const lastBeat = workers[0]?.heartbeat_at;
   return {
@@ -98,7 +99,7 @@ export async function statusAnswer(world: World, request: StatusRequest): Promis
     jobs,
     more: listed.length > jobs.length,
     statuses,
-    around: { now: at, deadWorkers: dead, withRealRequests, requests },
+    around: { now: at, deadWorkers: dead, costs, requests },
   };
 }
 

@@ -5,10 +5,19 @@ import { isEnded, STEPS, stepOf } from '../../domain/job-state.ts';
 import { SERVICES } from '../../domain/service-mode.ts';
 import { decisionOf } from '../../pipeline/route.ts';
 import type { ListedJob } from '../../store/jobs/find.ts';
-import { age, duration, plural, usd } from '../ui/format.ts';
+import { age, duration, plural } from '../ui/format.ts';
 import { accent, type Cell, dim, statusStyle, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
-import { jobCost, jobWord, lastError, PARK_TEXTS, parkText, processingMs, stepNumber } from './job-view.ts';
+import {
+  jobCost,
+  jobCostText,
+  jobWord,
+  lastError,
+  PARK_TEXTS,
+  parkText,
+  processingMs,
+  stepNumber,
+} from './job-view.ts';
 import { routeReason } from './route-text.ts';
 import type { QueueState, StatusAnswer } from './status-answer.ts';
 
@@ -71,7 +80,7 @@ function jobCells(job: ListedJob, { around, at }: StatusAnswer): Cell[] {
     job.filename ?? dim('(deleted)'),
     age(at - job.created_at),
     ms === null ? null : duration(ms),
-    usd(jobCost(job, around)),
+    jobCostText(job, around),
   ];
 }
 
@@ -133,7 +142,9 @@ function reasonLines(page: Page, { jobs, at, around }: StatusAnswer, ui: Pick<Ui
         (service) =>
           `${service === 'openai' ? 'embed' : 'parse'} used MOCK: ${routeReason(services[service], service)}`,
       );
-      lines.push([accent(shortId(job.job_id)), `  ${fallen.join('; ')}`]);
+      const by = jobs.find((other) => other.upgrades_job === job.job_id);
+      const redone = by === undefined ? '' : `; redone by ${shortId(by.job_id)}`;
+      lines.push([accent(shortId(job.job_id)), `  ${fallen.join('; ')}${redone}`]);
     }
   }
   if (lines.length === 0) return;

@@ -4,10 +4,10 @@ import { SERVICES } from '../../domain/service-mode.ts';
 import { decisionOf } from '../../pipeline/route.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import type { Span, SpanStatus } from '../../pipeline/timeline.ts';
-import { bytes, count, duration, plural, usd } from '../ui/format.ts';
+import { bytes, count, duration, plural } from '../ui/format.ts';
 import { accent, type Cell, dim, plainText, type Style, statusStyle, strong, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
-import { jobCost, jobWord, lastError, parkText, processingMs } from './job-view.ts';
+import { jobCostText, jobWord, lastError, parkText, processingMs } from './job-view.ts';
 import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
 import { atMs, factOf, factsOf, type Row, stageOf, type TracedJob } from './trace-answer.ts';
@@ -36,7 +36,7 @@ export function traceHeader(page: Page, { job, document, around }: TracedJob, ui
     strong(name),
     '   ',
     { text: `${job.status}${degraded}`, style: statusStyle(word) },
-    `   ${ms === null ? '-' : duration(ms)}   ${usd(jobCost(job, around))}   `,
+    `   ${ms === null ? '-' : duration(ms)}   ${jobCostText(job, around)}   `,
     dim(ui.date(job.created_at)),
   );
   const { chunks_total: chunks } = progressOf(job);
@@ -84,7 +84,7 @@ export function tracePage(
 }
 
 /** Why the job failed, or what it waits for. */
-export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui, 'date' | 'time'>): void {
+export function outcomeLines(page: Page, { job, around, redoneBy }: TracedJob, ui: Pick<Ui, 'date' | 'time'>): void {
   const error = lastError(job);
   const rest = parkText(job);
   if (jobWord(job, around) === 'fail' && error !== null) {
@@ -99,7 +99,8 @@ export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui
       const step = service === 'openai' ? 'embed' : 'parse';
       page.field('fallback', warn(`${step} used MOCK: `), routeReason(services[service], service));
     }
-    page.field('', 'redo for real: ', accent(`tvdb retry --fallbacks ${shortId(job.job_id)}`));
+    if (redoneBy !== undefined) page.field('', 'redone by ', accent(shortId(redoneBy.job_id)));
+    else page.field('', 'redo for real: ', accent(`tvdb retry --fallbacks ${shortId(job.job_id)}`));
   } else if (rest !== null) {
     page.blank();
     page.field('parked', `${rest}, ${untilText(job.run_after, around.now, ui)}`);
