@@ -44,6 +44,9 @@ const SHORT: Readonly<Record<string, string>> = {
   CHUNK_OVERLAP_TOKENS: '10',
 };
 
+/** On a busy machine a reader that is slow must not look like a broken document. */
+const PATIENT = { INSPECT_TIMEOUT: '120s', PARSE_TIMEOUT: '300s' };
+
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -62,7 +65,7 @@ export async function startSimulator(directory: string, flags: SimulatorFlags = 
   const args = ['simulate', '--faults', faults, '--latency', latency, '--log', log, '--seed', String(seed)];
   const child = spawn(process.execPath, [BINARY, ...args], {
     cwd: directory,
-    env: { PATH: process.env.PATH ?? '', HOME: directory, TVDB_HOME: join(directory, 'simulator') },
+    env: { PATH: process.env.PATH ?? '', HOME: directory, TVDB_HOME: join(directory, 'simulator'), ...PATIENT },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
@@ -71,7 +74,7 @@ export async function startSimulator(directory: string, flags: SimulatorFlags = 
   const lines = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').filter(Boolean) : []);
   const entries = () => lines().map((line) => JSON.parse(line) as LoggedRequest | LoggedDelivery);
   return {
-    env: { ...SHORT, LLAMA_CLOUD_BASE_URL: urls.llamaparse, OPENAI_BASE_URL: urls.openai },
+    env: { ...SHORT, ...PATIENT, LLAMA_CLOUD_BASE_URL: urls.llamaparse, OPENAI_BASE_URL: urls.openai },
     requests: (operation) =>
       entries().filter(
         (entry): entry is LoggedRequest =>
