@@ -5,7 +5,6 @@ export type ParseTier = (typeof PARSE_TIERS)[number];
 
 /** What to do with a parse that has failed, missing, empty or cut pages. */
 export const INCOMPLETE_POLICIES = ['retry-failed-pages', 'fail', 'accept'] as const;
-export type IncompletePolicy = (typeof INCOMPLETE_POLICIES)[number];
 
 /** Fixed for a job at its upload; stored as JSON in `parse_options`. */
 export interface ParseOptions {

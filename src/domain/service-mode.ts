@@ -5,7 +5,6 @@ export type ServiceMode = (typeof SERVICE_MODES)[number];
 
 /** How parse results are learnt of. */
 export const RESULT_WAYS = ['auto', 'webhook', 'poll'] as const;
-export type ResultWay = (typeof RESULT_WAYS)[number];
 
 /** Which provider really produced a parse or a vector. */
 export type Origin = 'mock' | 'real';

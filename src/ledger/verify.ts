@@ -2,6 +2,7 @@
 import type { Db } from '../store/open.ts';
 import { type BrokenLink, walkChain } from '../store/spend.ts';
 import { foldWindows, type HoldDrift, holdDrift, type WindowFold } from '../store/spend-check.ts';
+import { imbalance } from './balance.ts';
 
 export interface FoldCheck {
   /** Nothing drifted. A limit that is passed is no drift. */
@@ -18,6 +19,12 @@ export interface FoldCheck {
 export async function foldCheck(db: Db): Promise<FoldCheck> {
   const [holds, windows] = [await holdDrift(db), await foldWindows(db)];
   return report(holds, windows);
+}
+
+/** Before a command may spend: throws E205 unless the totals that are open at `now` are what their rows add up to. */
+export async function requireOpenWindows(db: Db, now: number): Promise<void> {
+  const { ok, windows } = await foldOpenWindows(db, now);
+  if (!ok) throw imbalance('a total of an open budget is not the sum of its rows', { windows: windows.length });
 }
 
 /** The part of it that a command does before it spends: the windows that are open at `now`. */

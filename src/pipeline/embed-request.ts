@@ -1,8 +1,7 @@
 /** One embedding request: its intent committed, one POST, its answer checked and committed with the end of the attempt. */
-import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
+import { asTvdbError, storedError, type TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
-import { checkVector, encodeVector } from '../domain/vector.ts';
 import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
 import { insertIntent, markSent } from '../store/attempts.ts';
 import { rememberVectors } from '../store/embedding-cache.ts';
@@ -12,6 +11,7 @@ import type { Trx } from '../store/open.ts';
 import type { BufferedChunk, JobRow } from '../store/schema.ts';
 import { endAttempt, holdEmbed } from './attempt-money.ts';
 import type { PipelineDeps } from './stage.ts';
+import { usableVectors } from './usable-vectors.ts';
 
 /** What a job wants: vectors for the first of these chunks, as many as fit. */
 export interface EmbedAsk {
@@ -152,7 +152,7 @@ async function post<A extends EmbedAsk>(
       abort,
     );
     if (sentAt === null) throw new Error('an embedding service sent a request without saying so');
-    vectors = checked(texts, result, service.space.dimensions);
+    vectors = usableVectors(texts, result, service.space.dimensions);
   } catch (thrown) {
     // A request that we stopped waiting for may be billed: the attempt stays `sent`, and is looked at before another.
     // One that never left has no attempt.
@@ -227,25 +227,6 @@ async function fail(attemptId: string, error: TvdbError, deps: PipelineDeps): Pr
   // Vectors that cannot be used were computed, and are billed as a rule: E308 and E418 give nothing back unasked.
   const charge = error.code === 'E308' || error.code === 'E418' ? 'possible' : 'none';
   await deps.store.write((trx) => endAttempt(trx, attemptId, ending, deps, { because, charge }));
-}
-
-/** The stored form of the vectors, by text. Throws E418 unless there is one usable vector for each. */
-function checked(
-  texts: readonly BufferedChunk[],
-  { vectors, tokensBilled }: EmbedResult,
-  dimensions: number,
-): Map<string, Buffer> {
-  const unusable = (message: string) =>
-    new TvdbError('E418', { message, chargedNanoUsd: null, facts: { tokens_billed: tokensBilled } });
-  if (vectors.length !== texts.length) throw unusable(`Asked for ${texts.length} vectors, got ${vectors.length}`);
-  return new Map(
-    texts.map(({ chunk_sha: sha, chunk_ord: ord }, index) => {
-      const vector = vectors[index];
-      const problem = vector === undefined ? 'is missing' : checkVector(vector, dimensions);
-      if (vector === undefined || problem !== null) throw unusable(`The vector of chunk ${ord} ${problem}`);
-      return [sha, encodeVector(vector)];
-    }),
-  );
 }
 
 function tokensOf(chunks: readonly BufferedChunk[]): number {

@@ -38,5 +38,5 @@ export async function overBudget(job: JobRow, error: TvdbError, context: StageCo
 }
 
 function refusal({ label, message, facts }: TvdbError, until: number | null): StageEvent {
-  return { code: 'BUDGET_REFUSED', severity: 'warn', data: { error: label, note: message, until, ...facts } };
+  return { code: 'BUDGET_REFUSED', severity: 'warn', data: { ...facts, error: label, note: message, until } };
 }

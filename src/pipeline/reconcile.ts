@@ -119,7 +119,8 @@ async function withService(deps: Deps, options: ReconcileOptions): Promise<Recon
   const open = (row: BilledAttempt) => row.state === 'open' || row.state === 'unknown' || row.provisional === 1;
   const compared = rows.filter((row) => told.has(row.attempt_id) || row.service === 'openai' || open(row));
   for (const row of compared) {
-    if (row.service === 'openai')
+    // Without an answer there is no figure; that is not a figure of 0.
+    if (row.service === 'openai' && row.billed_units !== null)
       theirs.push({ service: 'openai', ids: [row.attempt_id], nanoUsd: (row.billed_units ?? 0) * row.unit_price });
   }
   return { comparison: compareCharges(ourCharges(compared), theirs), resolved, asked, withoutFigure, error };

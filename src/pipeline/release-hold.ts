@@ -25,7 +25,7 @@ export async function releaseHold(deps: PipelineDeps, attemptId: string): Promis
         fix,
         commands,
         chargedNanoUsd: 0,
-        facts: { attempt_id: attemptId, state: held?.state ?? null },
+        facts: { attempt_id: attemptId },
       });
     if (held === undefined || held.state === 'settled' || held.state === 'released')
       throw refuse(held === undefined ? 'there is no such hold' : `it has ended: ${held.state}`, '', [

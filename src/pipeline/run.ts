@@ -1,8 +1,9 @@
 /** One invocation that drives jobs: its row in the store, and the loop with everything that may end it early. */
 import { setMaxListeners } from 'node:events';
 import { asTvdbError, type TvdbError } from '../base/errors.ts';
-import type { ServiceMode } from '../domain/service-mode.ts';
+import { SERVICES, type ServiceMode } from '../domain/service-mode.ts';
 import { ensureBudgets } from '../ledger/budget-settings.ts';
+import { requireOpenWindows } from '../ledger/verify.ts';
 import { pruneOld } from '../store/retention.ts';
 import { endRun, startRun } from '../store/runs.ts';
 import { isSameProcess } from '../store/workers.ts';
@@ -16,12 +17,13 @@ const SETTLE_MS = 10_000;
 
 /** Records a run around `body`: when it began, when it ended, with which exit code; also when it throws. */
 export async function withRun<T extends { exitCode: number }>(
-  { store, storage, clock, budgets, settings }: PipelineDeps,
+  { store, storage, clock, budgets, settings, router }: PipelineDeps,
   run: { runId: string; command: string; mode: ServiceMode | null },
   body: () => Promise<T>,
 ): Promise<T> {
   await store.write(async (trx) => {
     await ensureBudgets(trx, budgets, clock.now());
+    if (SERVICES.some(router.usable)) await requireOpenWindows(trx, clock.now());
     await startRun(trx, { ...run, now: clock.now() });
   });
   await pruneOld(store, { now: clock.now(), days: settings.RETENTION_DAYS });

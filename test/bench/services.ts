@@ -93,7 +93,7 @@ async function requestsAt(url: string): Promise<Requests> {
 
 /** What the stored chunks would have taken at the least. */
 async function leastOf(env: Record<string, string>): Promise<{ embeddings: number; tokens: number; chunks: number }> {
-  const { home, settings } = loadConfig({ env, cwd: home_(env) });
+  const { home, settings } = loadConfig({ env, cwd: env.HOME ?? '/' });
   const store = openStore({ home });
   try {
     const row = store.sqlite
@@ -109,8 +109,6 @@ async function leastOf(env: Record<string, string>): Promise<{ embeddings: numbe
     await store.close();
   }
 }
-
-const home_ = ({ HOME = '/' }: Record<string, string>) => HOME;
 
 function report(
   way: string,

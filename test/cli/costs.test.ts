@@ -65,22 +65,37 @@ const run = (home: string, args: readonly string[], env: Record<string, string> 
   runTvdb(['costs', ...args], { home, clock: virtualClock(NOW), env });
 
 describe('an empty store', () => {
-  it('has the same envelope: no groups, nothing avoided that anyone knows of', async () => {
+  it('has the same envelope: no groups, nothing avoided, the default budget', async () => {
     const { code, json } = await run(tempDirectory(), ['--json']);
     expect(code).toBe(0);
     expect(json).toMatchObject({ schema: 'tvdb.costs/v1', ok: true, error: null });
     expect(json.data).toEqual({
       period: { from: '2026-11-23T00:00:00.000Z', to: '2026-11-24T00:00:00.000Z', timezone: 'UTC' },
       ledger_scope: 'local',
-      price_table: { id: null, priced: true, unpriced_calls: 0 },
+      price_table: { id: '2026-11-01', used: [], priced: true, unpriced_calls: 0 },
       by: null,
       groups: [],
       days: [],
       months: [],
-      totals: { spent_nano_usd: 0, spent_usd: 0, reserved_nano_usd: 0, requests: 0, real_requests: 0 },
-      avoided: { mock_nano_usd: null, cache_nano_usd: null },
-      caps: [],
-      projection: null,
+      totals: {
+        ...{ spent_nano_usd: 0, spent_usd: 0, reserved_nano_usd: 0, unknown_nano_usd: 0 },
+        ...{ requests: 0, real_requests: 0 },
+      },
+      estimate: { estimated_nano_usd: 0, actual_nano_usd: 0, difference_nano_usd: 0 },
+      avoided: { mock_nano_usd: 0, cache_nano_usd: 0 },
+      caps: [
+        {
+          ...{ scope: 'all', scope_value: null, window: 'day', measure: 'cost', hard: true, source: 'default' },
+          ...{ cap_nano_usd: 5_000_000_000, spent_nano_usd: 0, held_nano_usd: 0, left_nano_usd: 5_000_000_000 },
+          ...{ max_requests: null, requests: 0, left_requests: null, used_percent: 0 },
+          ...{ resets_at: '2026-11-24T00:00:00.000Z', stopped_by: null },
+        },
+      ],
+      projection: {
+        ...{ until: '2026-11-24T00:00:00.000Z', enough_history: false, basis_ms: 0, likely_nano_usd: null },
+        ...{ low_nano_usd: null, high_nano_usd: null, cap_reached_at: null },
+      },
+      comparison: null,
     });
   });
 
@@ -113,6 +128,7 @@ describe('sums', () => {
         tokens: 0,
         nano_usd: 0,
         usd: 0,
+        reserved_nano_usd: 0,
       },
       {
         service: 'openai',
@@ -124,6 +140,7 @@ describe('sums', () => {
         tokens: 5_000,
         nano_usd: 0,
         usd: 0,
+        reserved_nano_usd: 0,
       },
     ]);
     expect((await run(home, ['--today'])).stdout).toBe('llamaparse\tmock\t2\t15\t0\t0\nopenai\tmock\t1\t0\t5000\t0\n');

@@ -2,18 +2,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCategory, EXIT } from '../../src/base/error-codes.ts';
+import type { FallbackOutcome } from '../../src/cli/commands/retry-view.ts';
+import { SMOKE_STEPS } from '../../src/cli/commands/smoke-step-names.ts';
 import { DOCUMENT_STATUSES } from '../../src/cli/commands/upload-result.ts';
 import type { SkipReason } from '../../src/cli/input-walk.ts';
 import type { StopCause } from '../../src/cli/interrupt.ts';
 import type { StatusWord } from '../../src/cli/ui/text.ts';
 import { isEnded, isFailed, JOB_STATUSES, PARK_REASONS, STEPS } from '../../src/domain/job-state.ts';
+import { PARSE_TIERS } from '../../src/domain/parse-options.ts';
 import { type Origin, ROUTE_REASONS, SERVICE_MODES, SERVICES } from '../../src/domain/service-mode.ts';
 import { CHECK_GROUPS, CHECK_IDS } from '../../src/pipeline/checks/catalogue.ts';
 import type { RetryOutcome } from '../../src/pipeline/retry.ts';
 import type { DriveSummary } from '../../src/pipeline/run.ts';
 import type { SpanStatus } from '../../src/pipeline/timeline.ts';
 import { EVENT_CODES } from '../../src/store/events.ts';
-import type { JobEventRow } from '../../src/store/schema.ts';
+import type { AttemptRow, JobEventRow } from '../../src/store/schema.ts';
 import { ROOT } from '../rules/sources.ts';
 import { readPage } from './json-page.ts';
 
@@ -46,7 +49,7 @@ describe('docs/JSON_OUTPUT.md', () => {
       'service mode': SERVICE_MODES,
       origin: members<Origin>({ mock: true, real: true }),
       'route reason': ROUTE_REASONS,
-      'retry outcome': members<RetryOutcome['state']>({
+      'retry outcome': members<(RetryOutcome | FallbackOutcome)['state']>({
         retried: true,
         woken: true,
         refused: true,
@@ -56,6 +59,12 @@ describe('docs/JSON_OUTPUT.md', () => {
         already_complete: true,
         already_duplicate: true,
         already_cancelled: true,
+        redone: true,
+        already_redone: true,
+        already_redoing: true,
+        not_fallen_back: true,
+        not_complete: true,
+        replaced: true,
       }),
       'cancel outcome': ['cancelled', 'already_failed', ...ended],
       'error category': members<ErrorCategory>({
@@ -68,6 +77,16 @@ describe('docs/JSON_OUTPUT.md', () => {
       }),
       'exit code': Object.values(EXIT).map(String),
       'event code': EVENT_CODES,
+      outcome: members<AttemptRow['outcome']>({
+        intent: true,
+        sent: true,
+        ok: true,
+        failed: true,
+        unknown: true,
+        adopted: true,
+      }),
+      tier: PARSE_TIERS,
+      'smoke step': SMOKE_STEPS,
       check: CHECK_IDS,
     };
     expect(sorted(page.lists.keys())).toEqual(sorted(Object.keys(lists)));

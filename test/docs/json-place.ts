@@ -43,7 +43,7 @@ export function placeNamed(name: string, commands: readonly string[], kept: Situ
   const tvdb = async (argv: readonly string[], ndjson: boolean, options?: RunOptions) => {
     const all = [...argv, ndjson ? '--ndjson' : '--json'];
     const { code, stdout } = await runTvdb(all, { home, cwd, random: () => 0.5, ...options });
-    const words = [argv.slice(0, 2).join(' '), argv[0] ?? ''];
+    const words = [3, 2, 1].map((count) => argv.slice(0, count).join(' '));
     const command = words.find((one) => commands.includes(one)) ?? '';
     kept.push({ place: name, argv: argv.join(' '), command, ndjson, code, stdout });
     return stdout;

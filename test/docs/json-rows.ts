@@ -3,8 +3,10 @@ import { systemIds } from '../../src/base/ids.ts';
 import { CLOSED } from '../../src/domain/breaker.ts';
 import { fullBucket } from '../../src/domain/token-bucket.ts';
 import { encodeVector, vectorSha } from '../../src/domain/vector.ts';
+import { markUnknown, settle } from '../../src/ledger/end.ts';
+import { hold } from '../../src/ledger/hold.ts';
 import { addVectors } from '../../src/search/vector-index.ts';
-import { insertIntent, markSent } from '../../src/store/attempts.ts';
+import { insertIntent, markSent, updateAttempt } from '../../src/store/attempts.ts';
 import { saveBreaker } from '../../src/store/breakers.ts';
 import { saveBucket } from '../../src/store/rate-buckets.ts';
 import { startRun } from '../../src/store/runs.ts';
@@ -94,5 +96,39 @@ export async function pausedServices(home: string): Promise<void> {
       await addHealthSample(trx, { ...failed, service: 'openai', operation: 'models.list', http_status: null });
       await addHealthSample(trx, { ...failed, service: 'llamaparse', operation: 'parse.get', http_status: 503 });
     }),
+  );
+}
+
+/** Money held for three requests: one that was not sent, one of unknown outcome, one that was charged above its hold. */
+export async function heldMoney(home: string): Promise<{ idle: string; lost: string; over: string }> {
+  const [idle, lost, over] = [systemIds.uuid(), systemIds.uuid(), systemIds.uuid()];
+  const now = Date.now();
+  const runId = systemIds.uuid();
+  await storeAt(home, async (store) => {
+    const job = await addJob(store, systemIds, { run_id: runId });
+    await store.write(async (trx) => {
+      await startRun(trx, { runId, command: 'upload', mode: 'real', now });
+      for (const attemptId of [idle, lost, over]) {
+        const about = { operation: 'parse', requestHash: attemptId, units: 12, origin: 'real' as const, now, runId };
+        await insertIntent(trx, { attemptId, jobId: job.job_id, service: 'parse', ...about });
+        await hold(trx, {
+          ...{ attemptId, jobId: job.job_id, runId, service: 'llamaparse', costCenter: 'claims' },
+          ...{ amount: 45_000_000, units: 12, unitPrice: 3_750_000, priceVersion: '2026-07', timeZone: 'UTC', now },
+        });
+        if (attemptId !== idle) await markSent(trx, attemptId, now);
+      }
+      await updateAttempt(trx, lost, { outcome: 'unknown' });
+      await markUnknown(trx, { attemptId: lost, now });
+      await updateAttempt(trx, over, { outcome: 'ok', remote_id: 'pjb-1', billed_units: 48 });
+      await settle(trx, { attemptId: over, actual: 60_000_000, now });
+    });
+  });
+  return { idle, lost, over };
+}
+
+/** Changes a hold behind the back of the ledger. */
+export async function changedHold(home: string, attemptId: string): Promise<void> {
+  await storeAt(home, (store) =>
+    store.db.updateTable('holds').set({ settled_amount: 1 }).where('attempt_id', '=', attemptId).execute(),
   );
 }

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunOptions } from '../setup/run-tvdb.ts';
+import { ledger, paid, untilHeard } from './json-money.ts';
 import { type Place, placeNamed, type Situation } from './json-place.ts';
 import { limited, moreJobs, otherSpace, paidRequest, pausedServices, worker } from './json-rows.ts';
 
@@ -16,7 +17,7 @@ const FAILING = { MOCK_EMBED_FAILURE_RATE: '1', MAX_RETRIES: '0' };
 /** The embedder refuses and the next try is in minutes. */
 const RESTING = { MOCK_EMBED_FAILURE_RATE: '1', RETRY_BASE: '10m', RETRY_CAP: '10m', DRAIN_WAIT: '1ms' };
 
-/** Runs every situation; the places side by side. About 8 s of one processor. */
+/** Runs every situation; the places side by side. About 15 s of one processor. */
 export async function allSituations(commands: readonly string[]): Promise<Situation[]> {
   const kept: Situation[] = [];
   const place = (name: string) => placeNamed(name, commands, kept);
@@ -27,6 +28,8 @@ export async function allSituations(commands: readonly string[]): Promise<Situat
     workers(place('workers')),
     settings(place('settings')),
     streams(place('streams')),
+    ledger(place('ledger')),
+    paid(place('paid')),
   ]);
   return kept;
 }
@@ -35,6 +38,7 @@ export async function allSituations(commands: readonly string[]): Promise<Situat
 async function nothing({ json, put }: Place): Promise<void> {
   for (const line of ANSWERED) await json(line.split(' '));
   for (const line of REFUSED) await json(line.split(' '));
+  await json(['serve'], untilHeard());
   const broken = { product: { openWorld: () => Promise.reject(new Error('a bug')) } };
   for (const line of BROKEN) await json(line.split(' '), broken);
   put('empty.pdf', 'hostile/empty.pdf');
@@ -45,6 +49,14 @@ const ANSWERED = [
   'status',
   'costs',
   'costs --daily',
+  'costs budget list',
+  'costs holds',
+  'costs acknowledge',
+  'costs reconcile',
+  'costs verify',
+  'smoke',
+  'smoke --only parse --keep',
+  'simulate --list-faults',
   'health',
   'search hello',
   'export -o all.ndjson',
@@ -74,6 +86,18 @@ const REFUSED = [
   'export',
   'export -o x.ndjson --space nowhere',
   'costs --since nonsense',
+  'costs estimate none.pdf',
+  'costs budget set',
+  'costs budget remove --per month --service openai',
+  'costs budget list extra',
+  'costs holds extra',
+  'costs holds release ffff',
+  'costs acknowledge ffff',
+  'costs reconcile --provider-log none.json',
+  'costs verify extra',
+  'smoke --mode real',
+  'serve --port 0',
+  'simulate --faults nonsense',
   'health nonsense',
   'mode hybird',
   'mode real',
@@ -205,6 +229,8 @@ async function workers({ home, json, put }: Place): Promise<void> {
 
 /** What is saved, what hides it, and what is wrong with it. */
 async function settings({ json, home, cwd }: Place): Promise<void> {
+  await json(['serve', '-m', 'hybrid'], untilHeard());
+  await json(['simulate', '--faults', 'embeddings=429*', '--log', 'requests.ndjson'], untilHeard());
   const key = { OPENAI_API_KEY: 'sk-test-1234567890abcdef' };
   await json(['mode', 'hybrid']);
   await json(['mode']);
@@ -238,6 +264,8 @@ async function streams({ events, put }: Place): Promise<void> {
   await events(['upload', 'a.pdf', '--force'], { env: RESTING });
   await events(['run'], { env: RESTING });
   await events(['upload', 'a.pdf', '--force']);
+  await events(['serve'], untilHeard());
+  await events(['smoke']);
   await events(['status']);
   await events(['status', data.documents[0].job_id, '--watch']);
   await events(['trace', data.run_id]);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { TvdbError } from '../../src/base/errors.ts';
 import type { ServiceName, ServiceState } from '../../src/domain/service-mode.ts';
 import { changeMode } from '../../src/pipeline/change-mode.ts';
+import { retryJob } from '../../src/pipeline/retry.ts';
 import { decisionOf, routeOf } from '../../src/pipeline/route.ts';
 import { upgradeFallback } from '../../src/pipeline/upgrade-fallbacks.ts';
 import { SPACE } from './harness.ts';
@@ -151,6 +152,26 @@ describe('a fallback in hybrid', () => {
     expect(await line.jobs()).toMatchObject([
       { status: 'complete', parse_origin: 'real', embed_origin: 'real', fallback_triggered: 0 },
     ]);
+  });
+
+  it('does not happen over a paid parse when the key is refused meanwhile: the job fails, and `tvdb retry` collects it', async () => {
+    let refused = true;
+    const line = paidLine({
+      paid: {
+        onPoll: () => {
+          if (refused) throw problem('E112', 'refused', { http_status: 401 });
+          return undefined;
+        },
+      },
+    });
+    const { job } = await line.upload('one', { mode: 'hybrid' });
+    await finish(line);
+    expect(await line.jobs()).toMatchObject([{ status: 'failed_parse', parse_origin: 'real', fallback_triggered: 0 }]);
+    refused = false;
+    await retryJob(line.deps, job.job_id, 'run', quiet);
+    await finish(line);
+    expect(await line.jobs()).toMatchObject([{ status: 'complete', parse_origin: 'real' }]);
+    expect(line.remote.posts).toHaveLength(1);
   });
 
   it('does not happen in real: the job fails, and says why', async () => {

@@ -26,7 +26,7 @@ export function serviceTitle(id: string): string {
 }
 
 /** The part of a limit that is spent or reserved, in percent with one decimal; `null` for a limit of 0. */
-export function usedPercent({ budget, limit, spent, held, requests }: BudgetStanding): number | null {
+function usedPercent({ budget, limit, spent, held, requests }: BudgetStanding): number | null {
   return limit === 0 ? null : Math.round(((budget.measure === 'cost' ? spent + held : requests) / limit) * 1000) / 10;
 }
 

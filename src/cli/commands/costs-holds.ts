@@ -36,21 +36,12 @@ export const costsHoldsReleaseCommand = defineCommand({
   json: 'tvdb.costs.holds.release/v1',
   ndjson: false,
   async handler({ args }, ctx) {
-    const [{ pipeline, store }, { holdId }, { releaseHold }, { moneyJson }, { usd }, { shortId }] = await Promise.all([
+    const [{ pipeline, store }, { holdId, releasedResult }, { releaseHold }] = await Promise.all([
       ctx.openWorld(),
       import('./holds-view.ts'),
       import('../../pipeline/release-hold.ts'),
-      import('./job-view.ts'),
-      import('../ui/format.ts'),
-      import('../../base/ids.ts'),
     ]);
     const attemptId = await holdId(store.db, args.hold);
-    const released = await releaseHold(pipeline, attemptId);
-    return {
-      data: { attempt_id: attemptId, released: moneyJson(released) },
-      render: (page) => page.status('ok', `${usd(released)} given back; request ${shortId(attemptId)} was not sent`),
-      plain: () => [[attemptId, released / 1e9]],
-      quiet: () => [attemptId],
-    };
+    return releasedResult(attemptId, await releaseHold(pipeline, attemptId));
   },
 });

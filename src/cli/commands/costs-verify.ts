@@ -24,7 +24,7 @@ export const costsVerifyCommand = defineCommand({
     const [{ store }, { ledgerFindings }] = await Promise.all([ctx.openWorld(), import('../../ledger/verify.ts')]);
     const started = ctx.clock.monotonic();
     const { rows, findings, over } = await ledgerFindings(store.db);
-    const ms = ctx.clock.monotonic() - started;
+    const ms = Math.round(ctx.clock.monotonic() - started);
     const error =
       findings.length === 0
         ? undefined
@@ -32,7 +32,6 @@ export const costsVerifyCommand = defineCommand({
             message: `The ledger does not add up: ${plural(findings.length, 'finding')}`,
             why: findings[0]?.what ?? '',
             fix: 'Stop all workers and restore a backup of the home directory; see docs/COSTS.md.',
-            facts: { findings: findings.length },
           });
     return {
       exitCode: error === undefined ? EXIT.ok : EXIT.failed,

@@ -138,9 +138,13 @@ function groupTable({ groups, by, breakdown, real }: CostAnswer): Table {
         unitsText(group),
         ...(real.held > 0 ? [group.held === 0 ? null : usd(group.held)] : []),
         usd(costOf(group)),
-        group.spent === 0 || real.spent === 0 ? null : `${Math.round((group.spent / real.spent) * 100)}%`,
+        group.spent === 0 || real.spent === 0 ? null : shareText(group.spent / real.spent),
       ]),
   };
+}
+
+function shareText(share: number): string {
+  return share < 0.005 ? '<1%' : `${Math.round(share * 100)}%`;
 }
 
 function serviceCell({ service }: CostGroup): Cell {

@@ -126,3 +126,13 @@ export async function holdId(db: Db, typed: string): Promise<string> {
         facts,
       });
 }
+
+/** What `costs holds release` has given back. */
+export function releasedResult(attemptId: string, nano: number): CommandResult {
+  return {
+    data: { attempt_id: attemptId, released: moneyJson(nano) },
+    render: (page) => page.status('ok', `${usd(nano)} given back; request ${shortId(attemptId)} was not sent`),
+    plain: () => [[attemptId, nano / 1e9]],
+    quiet: () => [attemptId],
+  };
+}

@@ -9,6 +9,7 @@ import type { ListedJob } from '../../store/jobs/find.ts';
 import type { JobRow } from '../../store/schema.ts';
 import { usd } from '../ui/format.ts';
 import type { StatusWord } from '../ui/text.ts';
+import { routesJson } from './route-text.ts';
 
 /** What a job's row alone does not say. */
 export interface JobSurroundings {
@@ -110,7 +111,7 @@ export function jobJson(job: ListedJob, around: JobSurroundings) {
     ended_at: iso(job.processing_completed_at),
     ms: processingMs(job),
     ...moneyJson(jobCost(job, around)),
-    services: decisionOf(job).services,
+    services: routesJson(decisionOf(job).services),
     retries: job.retry_count,
     requests: around.requests.get(job.job_id)?.requests ?? 0,
     remote_id: around.requests.get(job.job_id)?.remoteId ?? null,

@@ -16,7 +16,7 @@ import { accent, dim, warn } from '../ui/text.ts';
 import type { Page } from '../ui/ui.ts';
 import { modeAnswer } from './mode-answer.ts';
 import { modeJson } from './mode-view.ts';
-import { routeReason } from './route-text.ts';
+import { routeReason, routesJson } from './route-text.ts';
 import { type Pairs, serviceWishes, wishesToKeep } from './service-wishes.ts';
 
 export interface JobsRequest {
@@ -118,7 +118,7 @@ function changeJson(change: Changed): Record<string, unknown> {
     from_mode: change.state === 'changed' ? change.from : job.service_mode,
     mode: job.service_mode,
     status: job.status,
-    services,
+    services: routesJson(services),
   };
 }
 

@@ -96,7 +96,7 @@ function warnings({ saved, hidden, source, mode, services }: ModeAnswer): Warnin
 }
 
 /** The modes and where they come from, then a row for each service. */
-export function modePage(page: Page, answer: ModeAnswer, ui: Pick<Ui, 'date' | 'time'>): void {
+function modePage(page: Page, answer: ModeAnswer, ui: Pick<Ui, 'date' | 'time'>): void {
   const { mode, source, shadowed, services, saved, at } = answer;
   const before = (from: ServiceMode | null, to: ServiceMode | null) =>
     dim(`(${from === to ? 'unchanged' : from === null ? 'nothing was saved before' : `was ${from}`})`);

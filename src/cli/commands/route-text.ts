@@ -1,6 +1,17 @@
-/** Why a service is used or not, in the words people read; one place for `mode`, `status`, `upload` and `search`. */
+/** Why a service is used or not, as JSON and in the words people read; one place for `mode`, `status`, `upload` and `search`. */
+import { iso } from '../../base/clock.ts';
 import type { Route, ServiceName } from '../../domain/service-mode.ts';
 import { KEY_VARIABLES } from '../../services/router.ts';
+
+/** A route as JSON has it. */
+export function routeJson({ use, why, fallback, retryAt }: Route): Record<string, unknown> {
+  return { use, why, fallback, retry_at: iso(retryAt ?? null) };
+}
+
+/** The routes of both services. */
+export function routesJson({ llamaparse, openai }: Readonly<Record<ServiceName, Route>>): Record<string, unknown> {
+  return { llamaparse: routeJson(llamaparse), openai: routeJson(openai) };
+}
 
 /** The reason of a route as a phrase. `key` is how the key may be shown; empty where it is not to be. */
 export function routeReason({ use, why }: Route, service: ServiceName, key = ''): string {

@@ -8,6 +8,7 @@ import { count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page } from '../ui/ui.ts';
 import { wrap } from '../ui/wrap.ts';
+import { routeJson } from './route-text.ts';
 
 const INDENT = 3;
 const LINES = 3;
@@ -97,7 +98,7 @@ export function searchJson(
     query: found.query,
     k,
     mode,
-    services: { openai: route },
+    services: { openai: routeJson(route) },
     embedding_space: found.space,
     method: found.method,
     ranked_by: found.rankedBy,

@@ -30,7 +30,7 @@ export function startResult(simulator: Simulator, latency: Latency, flags: Simul
       openai_api_key: OPENAI_KEY,
       control_url: `${simulator.url}/_control`,
       faults: flags.faults === '' ? null : flags.faults,
-      latency_ms: latency,
+      latency: { parse_ms: latency.parse, page_ms: latency.page, embed_ms: latency.embed, batch_ms: latency.batch },
       seed: flags.seed,
       log_file: flags.logFile ?? null,
     },

@@ -142,7 +142,9 @@ function reasonLines(page: Page, { jobs, at, around }: StatusAnswer, ui: Pick<Ui
         (service) =>
           `${service === 'openai' ? 'embed' : 'parse'} used MOCK: ${routeReason(services[service], service)}`,
       );
-      lines.push([accent(shortId(job.job_id)), `  ${fallen.join('; ')}`]);
+      const by = jobs.find((other) => other.upgrades_job === job.job_id);
+      const redone = by === undefined ? '' : `; redone by ${shortId(by.job_id)}`;
+      lines.push([accent(shortId(job.job_id)), `  ${fallen.join('; ')}${redone}`]);
     }
   }
   if (lines.length === 0) return;

@@ -110,7 +110,8 @@ function nextStep({ queue, jobs, around }: StatusAnswer): string | undefined {
   const failed = jobs.find((job) => jobWord(job, around) === 'fail');
   if (failed !== undefined) return `tvdb trace ${shortId(failed.job_id)}`;
   if (queue.waiting > 0 && queue.liveWorkers === 0) return 'tvdb run';
-  const degraded = jobs.find((job) => jobWord(job, around) === 'warn');
+  const redone = new Set(jobs.map((job) => job.upgrades_job));
+  const degraded = jobs.find((job) => jobWord(job, around) === 'warn' && !redone.has(job.job_id));
   return degraded === undefined ? undefined : `tvdb retry --fallbacks ${shortId(degraded.job_id)}`;
 }
 

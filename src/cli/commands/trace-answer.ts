@@ -1,5 +1,6 @@
 /** Gathers what `trace` answers for one job, and gives it its JSON form. */
 import { iso } from '../../base/clock.ts';
+import type { Route, ServiceName } from '../../domain/service-mode.ts';
 import { progressOf } from '../../pipeline/stage.ts';
 import { type Note, type Span, type SpanStatus, type Timeline, timeline } from '../../pipeline/timeline.ts';
 import { requestsOfJobs } from '../../store/attempt-totals.ts';
@@ -7,11 +8,13 @@ import { attemptsOfJob, sharersOf } from '../../store/attempts.ts';
 import { documentById } from '../../store/documents.ts';
 import { eventsOfJob } from '../../store/events.ts';
 import { costsOfJobs } from '../../store/job-spend.ts';
+import { upgradeOf } from '../../store/jobs/fallen-back.ts';
 import { type ListedJob, listJobs } from '../../store/jobs/find.ts';
-import type { DocumentRow, JobEventRow } from '../../store/schema.ts';
+import type { DocumentRow, JobEventRow, JobRow } from '../../store/schema.ts';
 import { deadWorkers } from '../../store/workers.ts';
 import type { World } from '../../world.ts';
 import { type JobSurroundings, jobCost, jobJson, moneyJson } from './job-view.ts';
+import { routeJson, routesJson } from './route-text.ts';
 import { requestJson, type TracedRequest } from './trace-requests.ts';
 
 /** One line of the story: a try of a step, or a note between tries. */
@@ -29,6 +32,8 @@ export interface TracedJob {
   readonly tries: number;
   /** Every request it has a part in, oldest first. */
   readonly requests: readonly TracedRequest[];
+  /** The job that redoes, or redid, what fell back in this one. */
+  readonly redoneBy: JobRow | undefined;
 }
 
 export interface TraceRequest {
@@ -67,6 +72,7 @@ export async function tracedJob(
       requests: await requestsOfJobs(db, [jobId]),
     },
     tries: config.settings.MAX_RETRIES + 1,
+    redoneBy: await upgradeOf(db, jobId),
     requests: attempts.map((one) => ({ ...one, sharedWith: sharers.get(one.attempt_id) ?? [] })),
   };
 }
@@ -143,9 +149,14 @@ export function spanJson(span: Span, tries: number): Record<string, unknown> {
 }
 
 function eventJson(event: JobEventRow, origin: number): Record<string, unknown> {
-  const { until, ...facts } = factsOf(event);
+  const { until, services, llamaparse, openai, resets_at: resets, ...facts } = factsOf(event);
+  const route = (value: unknown) => routeJson(value as Route);
   return {
     ...facts,
+    ...(services !== undefined && { services: routesJson(services as Record<ServiceName, Route>) }),
+    ...(llamaparse !== undefined && { llamaparse: route(llamaparse) }),
+    ...(openai !== undefined && { openai: route(openai) }),
+    ...(resets !== undefined && { resets_at: typeof resets === 'number' ? iso(resets) : null }),
     ...(until !== undefined && { until: typeof until === 'number' ? iso(until) : null }),
     event_id: event.event_id,
     at: iso(event.at),

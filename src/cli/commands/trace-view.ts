@@ -84,7 +84,7 @@ export function tracePage(
 }
 
 /** Why the job failed, or what it waits for. */
-export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui, 'date' | 'time'>): void {
+export function outcomeLines(page: Page, { job, around, redoneBy }: TracedJob, ui: Pick<Ui, 'date' | 'time'>): void {
   const error = lastError(job);
   const rest = parkText(job);
   if (jobWord(job, around) === 'fail' && error !== null) {
@@ -99,7 +99,8 @@ export function outcomeLines(page: Page, { job, around }: TracedJob, ui: Pick<Ui
       const step = service === 'openai' ? 'embed' : 'parse';
       page.field('fallback', warn(`${step} used MOCK: `), routeReason(services[service], service));
     }
-    page.field('', 'redo for real: ', accent(`tvdb retry --fallbacks ${shortId(job.job_id)}`));
+    if (redoneBy !== undefined) page.field('', 'redone by ', accent(shortId(redoneBy.job_id)));
+    else page.field('', 'redo for real: ', accent(`tvdb retry --fallbacks ${shortId(job.job_id)}`));
   } else if (rest !== null) {
     page.blank();
     page.field('parked', `${rest}, ${untilText(job.run_after, around.now, ui)}`);

@@ -1,4 +1,5 @@
 /** The one place that turns an error into text and into its JSON form. */
+import { iso } from '../../base/clock.ts';
 import { ERROR_CODES } from '../../base/error-codes.ts';
 import type { TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
@@ -105,7 +106,7 @@ function factNumber(error: TvdbError, key: string): number | null {
 
 /** The `error` object of the JSON envelope; every key is always there. */
 export function errorJson(error: TvdbError, runId: string | undefined): Record<string, unknown> {
-  const { run_id, upstream_id, request_id, resume_costs_nano_usd, ...facts } = error.facts;
+  const { run_id, upstream_id, request_id, resume_costs_nano_usd, resets_at: resets, ...facts } = error.facts;
   return {
     code: error.label,
     category: ERROR_CODES[error.code].category,
@@ -119,6 +120,9 @@ export function errorJson(error: TvdbError, runId: string | undefined): Record<s
     retry_after_ms: error.retry.kind === 'after' ? error.retry.ms : null,
     charged_nano_usd: error.chargedNanoUsd ?? null,
     resume_costs_nano_usd: resume_costs_nano_usd ?? null,
-    facts,
+    facts: {
+      ...facts,
+      ...(resets !== undefined && { resets_at: typeof resets === 'number' ? iso(resets) : (resets ?? null) }),
+    },
   };
 }

@@ -98,7 +98,8 @@ export function createSubmitter({ exchange, tier, version, files, webhook }: Sub
         method: 'POST',
         path: PATHS.parse,
         body: { json: body },
-        secrets: target === null ? [] : [target.secret, target.url],
+        // Of the address only its end is a secret; the rest may stand in an error.
+        secrets: target === null ? [] : [target.secret, target.url.slice(target.url.lastIndexOf('/') + 1)],
         leaving: attempt.leaving,
         read: readJob,
         expected: (status, answer) => remedyOf(status, answer) !== null,
