@@ -27,7 +27,7 @@ export async function notePlan(
   const { sourceText } = await import('../../config/load.ts');
   const { likelyNanoUsd: likely, mostNanoUsd: most } = money;
   const { llamaparse, openai } = decision.services;
-  const { LLAMAPARSE_TIER: tier } = config.settings;
+  const { LLAMAPARSE_TIER: tier, OPENAI_EMBED_MODEL: model } = config.settings;
   const how = { parse: llamaparse.use, embed: openai.use, tier: llamaparse.use === 'real' ? tier : null };
   ui.event('plan', { ...figures, mode: decision.mode, ...how, likely_nano_usd: likely, max_nano_usd: most });
   ui.note((page) =>
@@ -37,6 +37,7 @@ export async function notePlan(
         ...figures,
         decision,
         tier,
+        model,
         modeSource: sourceText(config.sources.SERVICE_MODE.source),
         money,
         fits: refusal === null,
@@ -54,6 +55,8 @@ interface PlanFigures {
   readonly decision: RouterDecision;
   /** Of LlamaParse, where it is used. */
   readonly tier: string;
+  /** Of OpenAI, where it is used. */
+  readonly model: string;
   /** As people read it: `default`, `--mode`, a file. */
   readonly modeSource: string;
   readonly money: UploadMoney;
@@ -78,11 +81,18 @@ function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, n
   }
   const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
   page.field('Plan', strong(size), `   mode ${mode} `, dim(`(${plan.modeSource})`));
-  const tier = services.llamaparse.use === 'real' ? `LlamaParse ${plan.tier}   ` : '';
-  page.line('  parse   ', routeText(services.llamaparse, 'llamaparse'), `   ${tier}`, forecastText(costs.llamaparse));
-  page.line('  embed   ', routeText(services.openai, 'openai'), '   ', forecastText(costs.openai));
+  const nameOf = ({ use, fallback }: Route, name: string) =>
+    budget === null || fallback ? '' : (use === 'real' ? name : '').padEnd(32);
+  const names = {
+    llamaparse: nameOf(services.llamaparse, `LlamaParse ${plan.tier}`),
+    openai: nameOf(services.openai, `OpenAI ${plan.model}`),
+  };
+  for (const [step, service] of [['parse', 'llamaparse'] as const, ['embed', 'openai'] as const]) {
+    const route = [routeText(services[service], service), '   ', names[service]];
+    page.line(`  ${step}   `, route, forecastText(costs[service]));
+  }
   if (budget === null) return;
-  page.line('  total   ', `         est ${formatUsd(likely, 'up')}   at most ${formatUsd(most, 'up')}`);
+  page.line('  total   ', ' '.repeat(41), `est ${formatUsd(likely, 'up')}   at most ${formatUsd(most, 'up')}`);
   page.field('Budget', budgetText(budget, plan.fits));
 }
 

@@ -34,7 +34,8 @@ export function uploadPage(page: Page, answer: UploadAnswer, ui: Pick<Ui, 'date'
   skippedLines(page, answer);
   if (documents.length > 1 || answer.skipped.length > 0) page.line(closingLine(answer));
   const { budget, likelyNanoUsd: likely } = answer.money ?? NO_MONEY;
-  if (budget === null) return;
+  // Nothing was done: the plan above and the error below say it all.
+  if (budget === null || answer.runId === null) return;
   if (documents.length > 1) page.line('  cost    ', costText(documents, likely));
   page.line('  budget  ', budgetText(budget, null));
 }
