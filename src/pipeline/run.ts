@@ -23,10 +23,10 @@ export async function withRun<T extends { exitCode: number }>(
 ): Promise<T> {
   await store.write(async (trx) => {
     await ensureBudgets(trx, budgets, clock.now());
+    await pruneOld(trx, { now: clock.now(), days: settings.RETENTION_DAYS });
     if (SERVICES.some(router.usable)) await requireOpenWindows(trx, clock.now());
     await startRun(trx, { ...run, now: clock.now() });
   });
-  await pruneOld(store, { now: clock.now(), days: settings.RETENTION_DAYS });
   // Copies of documents that a killed upload had not placed yet.
   await storage.sweepIncoming(isSameProcess);
   const end = (exitCode: number) => store.write((trx) => endRun(trx, { runId: run.runId, now: clock.now(), exitCode }));

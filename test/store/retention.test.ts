@@ -2,11 +2,14 @@
 import { expect, it } from 'vitest';
 import { settle } from '../../src/ledger/end.ts';
 import { insertDelivery } from '../../src/store/inbox.ts';
+import type { Store } from '../../src/store/open.ts';
 import { pruneOld } from '../../src/store/retention.ts';
 import { addHealthSample } from '../../src/store/service-health.ts';
 import { assertLedger, ledgerStore, NOON, take } from '../setup/ledger.ts';
 
 const DAY = 86_400_000;
+
+const prune = (store: Store, when: { now: number; days: number }) => store.write((trx) => pruneOld(trx, when));
 
 async function place() {
   const store = await ledgerStore({ limit: 1_000 });
@@ -43,7 +46,7 @@ async function place() {
 
 it('samples, deliveries and closed windows older than RETENTION_DAYS go; ledger and holds stay', async () => {
   const { store, count } = await place();
-  expect(await pruneOld(store, { now: NOON, days: 30 })).toEqual({ samples: 2, deliveries: 2, windows: 2 });
+  expect(await prune(store, { now: NOON, days: 30 })).toEqual({ samples: 2, deliveries: 2, windows: 2 });
   expect([await count('service_health'), await count('webhook_inbox'), await count('budget_windows')]).toEqual([
     2, 2, 2,
   ]);
@@ -53,9 +56,9 @@ it('samples, deliveries and closed windows older than RETENTION_DAYS go; ledger 
 
 it('happens at most once a day, also when many processes start at once, and again after the clock was set back', async () => {
   const { store } = await place();
-  const starts = await Promise.all([1, 2, 3].map(() => pruneOld(store, { now: NOON, days: 30 })));
+  const starts = await Promise.all([1, 2, 3].map(() => prune(store, { now: NOON, days: 30 })));
   expect(starts.filter((one) => one !== null)).toHaveLength(1);
-  expect(await pruneOld(store, { now: NOON + DAY - 1, days: 30 })).toBeNull();
-  expect(await pruneOld(store, { now: NOON + DAY, days: 30 })).not.toBeNull();
-  expect(await pruneOld(store, { now: NOON - DAY, days: 30 })).not.toBeNull();
+  expect(await prune(store, { now: NOON + DAY - 1, days: 30 })).toBeNull();
+  expect(await prune(store, { now: NOON + DAY, days: 30 })).not.toBeNull();
+  expect(await prune(store, { now: NOON - DAY, days: 30 })).not.toBeNull();
 });
