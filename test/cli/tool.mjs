@@ -102,7 +102,14 @@ const commands = [
   },
 ].map((command) => ({ ...basics, ...command }));
 
-const product = { commands, loadConfig: async () => ({}), openWorld: async () => ({}), completeIds: async () => [] };
+const product = {
+  commands,
+  loadConfig: async () => ({}),
+  openWorld: async () => ({}),
+  completeIds: async () => [],
+  // There are no keys here.
+  scrubber: () => (text) => text,
+};
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href)
   process.exitCode = await main(process.argv.slice(2), undefined, product);
