@@ -49,8 +49,8 @@ const staged = (home: string) => readdirSync(join(home, 'data/tvdb/storage/incom
 describe('a disk that fills up', () => {
   it('while documents are accepted: those that are durable are told of, with a sum that adds up and how to go on', async () => {
     const { home, tvdb, rows } = workplace({ ...THREE, 'd.pdf': hostile('empty.pdf') });
-    // The limits, the record of the run, then one write for each document: the third is the one that fails.
-    const run = await tvdb(['upload', '*.pdf'], { product: fullAfter(4) });
+    // The record of the run, then one write for each document: the third is the one that fails.
+    const run = await tvdb(['upload', '*.pdf'], { product: fullAfter(3) });
     expect(run.code).toBe(6);
     expect(
       run.stdout
@@ -76,7 +76,7 @@ describe('a disk that fills up', () => {
 
   it('while they are processed: JSON has every document and the error', async () => {
     const { json } = workplace(THREE);
-    const answer = await json(['upload', '*.pdf'], { product: fullAfter(5) });
+    const answer = await json(['upload', '*.pdf'], { product: fullAfter(4) });
     expect(answer).toMatchObject({
       ok: false,
       exit_code: 6,
@@ -187,7 +187,7 @@ describe('Ctrl-C', () => {
       const write = store.write.bind(store) as (...args: unknown[]) => Promise<unknown>;
       const stopping = (...args: unknown[]) => {
         writes += 1;
-        if (writes === 3) signals.emit('SIGINT');
+        if (writes === 2) signals.emit('SIGINT');
         return write(...args);
       };
       Object.assign(store, { write: stopping, writeRelaxed: stopping });
