@@ -52,12 +52,14 @@ export function keysOf(service: ServiceName, settings: Settings): string[] {
 /** The real services of one process; `close` ends their connections. */
 export function createRealServices(options: RealServicesOptions): RealServices {
   const { settings, store, clock, ids, onFirstUse } = options;
-  const owner = ids.uuid();
+  // Taken when it is first needed: most commands never ask a paid service.
+  let owner: string | undefined;
   const closers: (() => Promise<void>)[] = [];
   const governors = once(async (service: ServiceName) => {
     const { createGovernor } = await import('./create-governor.ts');
     const keys = await rings(service);
     const fingerprint = () => keys?.currentFingerprint() ?? null;
+    owner ??= ids.uuid();
     return createGovernor({ ...options, service, owner, fingerprint }) satisfies ServiceGovernor;
   });
   const rings = once(async (service: ServiceName): Promise<KeyRing | null> => {
