@@ -72,9 +72,12 @@ describe('T01 a process killed by SIGKILL', () => {
       expect(end.documents).toHaveLength(DOCUMENTS);
       expect(incoming(home).length).toBeLessThanOrEqual(killed.signal === null ? 0 : DOCUMENTS);
       const complete = (await workDone(home)).filter(({ status }) => status === 'complete');
-      expect(complete.map(({ parses, embeds }) => ({ parses, embeds }))).toEqual(
-        complete.map(({ vectors }) => ({ parses: 1, embeds: vectors })),
-      );
+      // Vectors of a mock are free and not kept with the end of their request: it is repeated. `paid-kill.test.ts` has
+      // the ones that cost.
+      const repeated = point === 'embed.batch_committed' ? 1 : 0;
+      expect(complete.map(({ parses }) => parses)).toEqual(complete.map(() => 1));
+      const extra = complete.map(({ embeds, vectors }) => embeds - vectors);
+      expect(extra.filter((more) => more < 0 || more > repeated)).toEqual([]);
       // Bytes whose upload was killed before it was accepted stay as an orphan that doctor finds; even they are whole.
       const files = storedFiles(home);
       const whole = new Set(end.documents.flatMap((one) => [one.file_sha256, one.parsed_sha256]));
