@@ -1,5 +1,5 @@
 /** The vector of a search query: from the cache, or by one request whose intent and money are committed before it leaves. */
-import { asTvdbError, storedError, TvdbError } from '../base/errors.ts';
+import { asTvdbError, TvdbError } from '../base/errors.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
 import { costOf } from '../domain/money.ts';
 import { tokenPrice } from '../domain/price-book.ts';
@@ -10,6 +10,7 @@ import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
 import { insertIntent, markSent } from '../store/attempts.ts';
 import { cachedVectors, rememberVectors, touchVectors } from '../store/embedding-cache.ts';
 import { endAttempt, holdEmbed } from './attempt-money.ts';
+import { failEmbedding } from './fail-embedding.ts';
 import type { PipelineDeps } from './stage.ts';
 
 export interface QueryVector {
@@ -119,25 +120,9 @@ async function send(
     const costNanoUsd = result.tokensBilled > 0 ? costOf(result.tokensBilled, price) : null;
     return { vector, tokens: result.tokensBilled, cached: false, costNanoUsd };
   } catch (thrown) {
-    if (sentAt !== null) await fail(attemptId, signal.aborted, asTvdbError(thrown), deps);
+    if (sentAt !== null) await failEmbedding(attemptId, asTvdbError(thrown), deps, { givenUp: signal.aborted });
     throw thrown;
   }
-}
-
-/** Nobody will look for the answer of a query that was given up: whether it was billed stays unknown. */
-async function fail(attemptId: string, givenUp: boolean, error: TvdbError, deps: QueryDeps): Promise<void> {
-  const { http_status: status, request_id: requestId, tokens_billed: billed, sent } = error.facts;
-  const unknown = givenUp || error.code === 'E307' || error.code === 'E900';
-  const ending = {
-    outcome: unknown ? 'unknown' : 'failed',
-    error: JSON.stringify(storedError(error)),
-    http_status: typeof status === 'number' ? status : null,
-    upstream_request_id: typeof requestId === 'string' ? requestId : null,
-    billed_units: typeof billed === 'number' ? billed : null,
-  } as const;
-  const because = sent === false ? 'not_sent' : 'not_charged';
-  const charge = error.code === 'E308' || error.code === 'E418' ? 'possible' : 'none';
-  await deps.store.write((trx) => endAttempt(trx, attemptId, ending, deps, { because, charge }));
 }
 
 function usable({ vectors }: EmbedResult, dimensions: number): Float32Array {

@@ -1,5 +1,5 @@
 /** One embedding request: its intent committed, one POST, its answer checked and committed with the end of the attempt. */
-import { asTvdbError, storedError, type TvdbError } from '../base/errors.ts';
+import { asTvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { canonicalJson, sha256 } from '../base/hash.ts';
 import type { EmbedResult, EmbedService } from '../services/embed/port.ts';
@@ -10,6 +10,7 @@ import { LostLeaseError } from '../store/jobs/move.ts';
 import type { Trx } from '../store/open.ts';
 import type { BufferedChunk, JobRow } from '../store/schema.ts';
 import { endAttempt, holdEmbed } from './attempt-money.ts';
+import { failEmbedding } from './fail-embedding.ts';
 import type { PipelineDeps } from './stage.ts';
 import { usableVectors } from './usable-vectors.ts';
 
@@ -156,7 +157,7 @@ async function post<A extends EmbedAsk>(
   } catch (thrown) {
     // A request that we stopped waiting for may be billed: the attempt stays `sent`, and is looked at before another.
     // One that never left has no attempt.
-    if (!abort.aborted && sentAt !== null) await fail(attemptId, asTvdbError(thrown), deps);
+    if (!abort.aborted && sentAt !== null) await failEmbedding(attemptId, asTvdbError(thrown), deps);
     throw thrown;
   }
   reach('embed.after_batch');
@@ -212,21 +213,6 @@ async function commit(attemptId: string, answer: Answer, deps: PipelineDeps): Pr
     });
     await rememberVectors(trx, service.space, kept, clock.now());
   });
-}
-
-async function fail(attemptId: string, error: TvdbError, deps: PipelineDeps): Promise<void> {
-  const { http_status: status, request_id: requestId, tokens_billed: billed, sent } = error.facts;
-  const ending = {
-    outcome: error.code === 'E307' || error.code === 'E900' ? 'unknown' : 'failed',
-    error: JSON.stringify(storedError(error)),
-    http_status: typeof status === 'number' ? status : null,
-    upstream_request_id: typeof requestId === 'string' ? requestId : null,
-    billed_units: typeof billed === 'number' ? billed : null,
-  } as const;
-  const because = sent === false ? 'not_sent' : 'not_charged';
-  // Vectors that cannot be used were computed, and are billed as a rule: E308 and E418 give nothing back unasked.
-  const charge = error.code === 'E308' || error.code === 'E418' ? 'possible' : 'none';
-  await deps.store.write((trx) => endAttempt(trx, attemptId, ending, deps, { because, charge }));
 }
 
 function tokensOf(chunks: readonly BufferedChunk[]): number {

@@ -22,6 +22,7 @@ import { type Retry, TvdbError } from '../../base/errors.ts';
 import type { Scrub } from '../../base/scrub.ts';
 import { cleanText } from '../../domain/clean-text.ts';
 import type { HttpAnswer, HttpFailure } from '../http/client.ts';
+import { whyNoAnswer } from '../http/no-answer.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import type { Reading } from './openai-answer.ts';
 
@@ -72,7 +73,7 @@ export function failureError(failure: HttpFailure, request: RequestFacts): TvdbE
   if (status !== null && status >= 400 && status < 500) {
     return statusError({ status, headers: {}, text: '' }, request, 0);
   }
-  const why = `${WHYS[kind]}${left ? '' : '; nothing was sent'}${systemCode(cause)}`;
+  const why = whyNoAnswer(failure);
   const facts = { http_status: status, sent: left };
   // Causes of the network stay out: they may quote headers.
   const ours = kind === 'aborted' ? { cause } : {};
@@ -80,22 +81,6 @@ export function failureError(failure: HttpFailure, request: RequestFacts): TvdbE
     return make('E307', 'may have been done and billed, or not', why, LATER, request, facts, ours);
   if (kind === 'too_large') return make('E308', 'brought an answer too large', why, LATER, request, facts);
   return make('E303', 'got no answer', why, LATER, request, facts);
-}
-
-const WHYS: Readonly<Record<HttpFailure['kind'], string>> = {
-  aborted: 'it was given up',
-  unreachable: 'there was no connection',
-  cut: 'the connection broke',
-  headers_timeout: 'no answer began in time',
-  body_timeout: 'the answer stopped half-way',
-  request_timeout: 'it took too long',
-  too_large: 'the answer is larger than RESPONSE_LIMIT_MB',
-};
-
-/** The code of a system call or of undici, which holds nothing of the request. */
-function systemCode(cause: unknown): string {
-  const code = (cause as { code?: unknown } | null | undefined)?.code;
-  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? ` (${code})` : '';
 }
 
 /** The error of an answer with another status than 2xx. `now` is the wall clock, for dates in `Retry-After`. */

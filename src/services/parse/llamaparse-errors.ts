@@ -4,6 +4,7 @@ import { type Retry, TvdbError } from '../../base/errors.ts';
 import type { Scrub } from '../../base/scrub.ts';
 import { cleanText } from '../../domain/clean-text.ts';
 import type { HttpAnswer, HttpFailure } from '../http/client.ts';
+import { whyNoAnswer } from '../http/no-answer.ts';
 import { retryAfterMs } from '../retry-after.ts';
 import { detailOf } from './llamaparse-wire.ts';
 
@@ -35,27 +36,11 @@ const GAVE_UP = new Set([408, 499]);
 
 /** The error of a request that got no answer. A caller who gave up is not handled here. */
 export function failureError(failure: HttpFailure, request: RequestFacts): TvdbError {
-  const why = `${WHYS[failure.kind]}${failure.left ? '' : '; nothing was sent'}${systemCode(failure.cause)}`;
+  const why = whyNoAnswer(failure);
   const facts = { http_status: failure.status, sent: failure.left };
   if (failure.left && request.billable) return make('E307', 'may have arrived, or not', why, LATER, request, facts);
   if (failure.kind === 'too_large') return make('E308', 'brought an answer too large', why, LATER, request, facts);
   return make('E303', 'got no answer', why, LATER, request, facts);
-}
-
-const WHYS: Readonly<Record<HttpFailure['kind'], string>> = {
-  aborted: 'it was given up',
-  unreachable: 'there was no connection',
-  cut: 'the connection broke',
-  headers_timeout: 'no answer began in time',
-  body_timeout: 'the answer stopped half-way',
-  request_timeout: 'it took too long',
-  too_large: 'the answer is larger than RESPONSE_LIMIT_MB',
-};
-
-/** The code of a system call or of undici, which holds nothing of the request. */
-function systemCode(cause: unknown): string {
-  const code = (cause as { code?: unknown } | null | undefined)?.code;
-  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? ` (${code})` : '';
 }
 
 /**
