@@ -10,7 +10,7 @@ import { assertLedger } from '../setup/ledger.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
 import { moneyPlace } from './money-place.ts';
-import { type Json, letter, workplace } from './workplace.ts';
+import { FIXTURES, type Json, letter, newsletter, unicode, workplace } from './workplace.ts';
 
 const REAL = ['smoke', '--mode', 'real', '--max-cost', '0.05'];
 const NO_RETRY = { MAX_RETRIES: '0' };
@@ -61,6 +61,15 @@ describe('exit 0', () => {
     expect((await json(REAL)).exit_code).toBe(0);
     expect(simulator.bill().jobs.length).toBe(before + 1);
     expect((await rows('documents')).map(({ filename }: Json) => filename)).toEqual(['letter.pdf']);
+  });
+
+  it('its page is found in a store full of others, whatever the id of the run', async () => {
+    const files = { 'a.pdf': join(FIXTURES, 'documents/benefits-guide.pdf'), 'b.pdf': newsletter, 'c.pdf': unicode };
+    const { json } = await moneyPlace(files, {}, { LLAMAPARSE_REQUESTS_PER_MINUTE: '100000' });
+    expect((await json(['upload', ...Object.keys(files), '--mode', 'real', '--yes'])).exit_code).toBe(0);
+    const errors: unknown[] = [];
+    for (let run = 0; run < 12; run++) errors.push((await json(REAL)).error?.message ?? null);
+    expect(errors).toEqual(errors.map(() => null));
   });
 
   it('figures that are not billed yet are said to be provisional', async () => {

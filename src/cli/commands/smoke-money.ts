@@ -10,8 +10,8 @@ import { type BudgetView, budgetText, budgetView, type Consent, obtainConsent } 
 import type { Work } from './smoke-work.ts';
 import { overCap } from './upload-money.ts';
 
-/** The query is some words of the page, which has a few hundred. */
-const QUERY_TOKENS = 100;
+/** The query is the text of the page, at most 2,000 characters: some 400 tokens, and never near this many. */
+const QUERY_TOKENS = 1_000;
 
 export interface SmokeMoney {
   readonly likelyNanoUsd: number;
