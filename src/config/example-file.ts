@@ -1,5 +1,6 @@
 /** `.env.tvdb001.example`: every setting, grouped and documented, made from the table of variables. */
-import { VARIABLES, type Variable } from './variables.ts';
+import type { Variable } from './variable.ts';
+import { VARIABLES } from './variables.ts';
 
 /** The text of the example file. Settings that have a default stand there with it, commented out; keys stand empty. */
 export function exampleFile(): string {

@@ -1,0 +1,178 @@
+/** Settings of the place tvdb works in: mode, keys, directories, what may be uploaded and how documents are cut. */
+import { SERVICE_MODES } from '../domain/service-mode.ts';
+import * as read from './read.ts';
+import { variable } from './variable.ts';
+
+export const MACHINE_VARIABLES = {
+  SERVICE_MODE: variable({
+    group: 'Mode',
+    doc: 'What new jobs use: mock (free, offline), real (the paid services), hybrid (real with a visible fallback).',
+    default: 'mock',
+    parse: read.choice(SERVICE_MODES),
+    choices: SERVICE_MODES,
+  }),
+  SERVICE_MODE_LLAMAPARSE: variable({
+    group: 'Mode',
+    doc: 'The same for LlamaParse alone: overrides SERVICE_MODE for parsing.',
+    default: undefined,
+    parse: read.choice(SERVICE_MODES),
+    choices: SERVICE_MODES,
+  }),
+  SERVICE_MODE_OPENAI: variable({
+    group: 'Mode',
+    doc: 'The same for OpenAI alone: overrides SERVICE_MODE for embedding.',
+    default: undefined,
+    parse: read.choice(SERVICE_MODES),
+    choices: SERVICE_MODES,
+  }),
+  LLAMAPARSE_API_KEY: variable({
+    group: 'Keys',
+    doc: 'Key of LlamaParse (LlamaCloud); LLAMA_CLOUD_API_KEY is read when this is unset.',
+    default: undefined,
+    parse: read.secret,
+    secret: true,
+  }),
+  LLAMA_CLOUD_API_KEY: variable({
+    group: 'Keys',
+    doc: 'The same key under the name the LlamaCloud tools use.',
+    default: undefined,
+    parse: read.secret,
+    secret: true,
+  }),
+  OPENAI_API_KEY: variable({
+    group: 'Keys',
+    doc: 'Key of OpenAI, for embeddings.',
+    default: undefined,
+    parse: read.secret,
+    secret: true,
+  }),
+  LLAMAPARSE_API_KEY_SECONDARY: variable({
+    group: 'Keys',
+    doc: 'Second key of LlamaParse for a change of keys: tried once when the first is refused.',
+    default: undefined,
+    parse: read.secret,
+    secret: true,
+  }),
+  OPENAI_API_KEY_SECONDARY: variable({
+    group: 'Keys',
+    doc: 'Second key of OpenAI for a change of keys: tried once when the first is refused.',
+    default: undefined,
+    parse: read.secret,
+    secret: true,
+  }),
+  TVDB_API_TOKEN: variable({
+    group: 'HTTP API',
+    doc: 'Token that callers of `tvdb serve` send as `Authorization: Bearer`. Default: a fresh one at each start.',
+    default: undefined,
+    parse: read.secret,
+    secret: true,
+  }),
+  UPLOADS_PER_DAY: variable({
+    group: 'HTTP API',
+    doc: 'Most uploads through the HTTP API in 24 hours.',
+    default: '30',
+    parse: read.integer(1, 1_000_000),
+  }),
+  ACTIVE_JOBS_LIMIT: variable({
+    group: 'HTTP API',
+    doc: 'Most unfinished jobs that were made through the HTTP API.',
+    default: '2',
+    parse: read.integer(1, 100_000),
+  }),
+  TVDB_HOME: variable({
+    group: 'Places',
+    doc: 'Where the store, the documents and the logs are. Default: $XDG_DATA_HOME/tvdb, else ~/.local/share/tvdb.',
+    default: undefined,
+    parse: read.text,
+  }),
+  TVDB_USER_ID: variable({
+    group: 'Places',
+    doc: 'UUID of the user documents belong to. Default: made once for each store.',
+    default: undefined,
+    parse: read.uuid,
+  }),
+  TVDB_TIMEZONE: variable({
+    group: 'Places',
+    doc: 'Time zone of days and months in budgets and reports (IANA name).',
+    default: 'UTC',
+    parse: read.timeZone,
+  }),
+  MAX_FILE_MB: variable({
+    group: 'Upload limits',
+    doc: 'Largest file accepted, in megabytes (1,000,000 bytes).',
+    default: '25',
+    parse: read.integer(1, 512),
+  }),
+  MAX_PAGES: variable({
+    group: 'Upload limits',
+    doc: 'Most pages a document may have.',
+    default: '200',
+    parse: read.integer(1, 5000),
+  }),
+  PARSE_TIMEOUT: variable({
+    group: 'Upload limits',
+    doc: 'Longest time reading one document on this machine may take.',
+    default: '120s',
+    parse: read.duration(1_000, 3_600_000),
+  }),
+  INSPECT_TIMEOUT: variable({
+    group: 'Upload limits',
+    doc: 'Longest time counting the pages of one document may take.',
+    default: '10s',
+    parse: read.duration(1_000, 600_000),
+  }),
+  PARSE_MEMORY_MB: variable({
+    group: 'Upload limits',
+    doc: 'Most memory a process that reads a document may use, in megabytes.',
+    default: '512',
+    parse: read.integer(128, 16_384),
+  }),
+  CHUNK_TARGET_TOKENS: variable({
+    group: 'Pipeline',
+    doc: 'Size a chunk aims at. A change makes new chunks under a new version key.',
+    default: '400',
+    parse: read.integer(50, 4000),
+  }),
+  CHUNK_MAX_TOKENS: variable({
+    group: 'Pipeline',
+    doc: 'Size no chunk exceeds.',
+    default: '800',
+    parse: read.integer(60, 8000),
+  }),
+  CHUNK_OVERLAP_TOKENS: variable({
+    group: 'Pipeline',
+    doc: 'Tokens repeated from the chunk before, within one section.',
+    default: '40',
+    parse: read.integer(0, 1000),
+  }),
+  EMBED_BATCH_SIZE: variable({
+    group: 'Pipeline',
+    doc: 'Most chunks in one embedding request.',
+    default: '128',
+    parse: read.integer(1, 2048),
+  }),
+  MAX_RETRIES: variable({
+    group: 'Pipeline',
+    doc: 'How often a step that failed in passing is tried again before the job fails.',
+    default: '4',
+    parse: read.integer(0, 20),
+  }),
+  RETRY_BASE: variable({
+    group: 'Pipeline',
+    doc: 'First step of the growing wait between tries (full jitter).',
+    default: '1s',
+    parse: read.duration(1, 600_000),
+  }),
+  RETRY_CAP: variable({
+    group: 'Pipeline',
+    doc: 'Longest wait between tries.',
+    default: '60s',
+    parse: read.duration(1, 3_600_000),
+  }),
+  SIGNED_URL_TTL: variable({
+    group: 'Pipeline',
+    doc: 'How long a signed storage URL is valid.',
+    default: '5m',
+    parse: read.duration(1_000, 86_400_000),
+  }),
+} as const;

@@ -1,0 +1,208 @@
+/** Settings of a run: what it may spend, how results come back, how workers work and what is printed. */
+import { RESULT_WAYS } from '../domain/service-mode.ts';
+import * as read from './read.ts';
+import { variable } from './variable.ts';
+
+export const RUN_VARIABLES = {
+  DAILY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent in a day (of TVDB_TIMEZONE), in USD. 0 stops every paid request.',
+    default: '5',
+    parse: read.usd,
+  }),
+  HOURLY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent in an hour, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  MONTHLY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent in a calendar month, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  RUN_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that one invocation may spend, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  LLAMAPARSE_DAILY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent at LlamaParse in a day, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  OPENAI_DAILY_COST_LIMIT_USD: variable({
+    group: 'Money',
+    doc: 'Most that may be spent at OpenAI in a day, in USD.',
+    default: undefined,
+    parse: read.usd,
+  }),
+  HOURLY_REQUEST_LIMIT: variable({
+    group: 'Money',
+    doc: 'Most requests that may be billed in an hour.',
+    default: undefined,
+    parse: read.integer(0, 1_000_000),
+  }),
+  COST_AUTO_APPROVE_USD: variable({
+    group: 'Money',
+    doc: 'Estimates up to this sum, in USD, go without asking.',
+    default: '0.05',
+    parse: read.usd,
+  }),
+  HYBRID_ON_BUDGET: variable({
+    group: 'Money',
+    doc: 'What hybrid does when a budget is used up: defer (wait until it starts anew), mock (fall back, visibly).',
+    default: 'defer',
+    parse: read.choice(['defer', 'mock'] as const),
+    choices: ['defer', 'mock'],
+  }),
+  PRICE_BOOK_FILE: variable({
+    group: 'Money',
+    doc: 'JSON file with prices of your own; what it does not name keeps the list price.',
+    default: undefined,
+    parse: read.text,
+  }),
+  RETENTION_DAYS: variable({
+    group: 'Money',
+    doc: 'How many days samples, deliveries and closed budget windows are kept. The ledger is kept for good.',
+    default: '30',
+    parse: read.integer(1, 3650),
+  }),
+  TVDB_RESULTS: variable({
+    group: 'Results and webhooks',
+    doc: 'How parse results are learnt of: poll, webhook (with polling behind it), auto (webhook when TVDB_PUBLIC_URL is set).',
+    default: 'auto',
+    parse: read.choice(RESULT_WAYS),
+    choices: RESULT_WAYS,
+  }),
+  TVDB_PUBLIC_URL: variable({
+    group: 'Results and webhooks',
+    doc: 'Public https address of a tunnel to the webhook listener.',
+    default: undefined,
+    parse: read.baseUrl({}),
+  }),
+  TVDB_WEBHOOK_PORT: variable({
+    group: 'Results and webhooks',
+    doc: 'Port of the webhook listener on 127.0.0.1; 0 takes a free one. A tunnel needs a fixed one.',
+    default: '0',
+    parse: read.integer(0, 65_535),
+  }),
+  POLL_FIRST: variable({
+    group: 'Results and webhooks',
+    doc: 'Wait before the first look at a remote parse; later ones grow by half.',
+    default: '2s',
+    parse: read.duration(1, 600_000),
+  }),
+  POLL_CAP: variable({
+    group: 'Results and webhooks',
+    doc: 'Longest wait between two looks at a remote parse.',
+    default: '30s',
+    parse: read.duration(1, 3_600_000),
+  }),
+  BATCH_POLL_FIRST: variable({
+    group: 'Results and webhooks',
+    doc: 'Wait before the first look at a batch of embeddings (--economy); later ones grow by half.',
+    default: '30s',
+    parse: read.duration(1, 3_600_000),
+  }),
+  BATCH_POLL_CAP: variable({
+    group: 'Results and webhooks',
+    doc: 'Longest wait between two looks at a batch of embeddings.',
+    default: '10m',
+    parse: read.duration(1, 86_400_000),
+  }),
+  MOCK_PARSE_LATENCY: variable({
+    group: 'Mock services',
+    doc: 'Time the mock parser pretends to need for a document.',
+    default: '0ms',
+    parse: read.duration(0, 3_600_000),
+  }),
+  MOCK_PARSE_PAGE_LATENCY: variable({
+    group: 'Mock services',
+    doc: 'Time the mock parser pretends to need for each page, on top.',
+    default: '0ms',
+    parse: read.duration(0, 600_000),
+  }),
+  MOCK_PARSE_FAILURE_RATE: variable({
+    group: 'Mock services',
+    doc: 'Share of parse requests the mock parser refuses, 0 to 1.',
+    default: '0',
+    parse: read.share,
+  }),
+  MOCK_EMBED_LATENCY: variable({
+    group: 'Mock services',
+    doc: 'Time the mock embedder pretends to need for a batch.',
+    default: '0ms',
+    parse: read.duration(0, 3_600_000),
+  }),
+  MOCK_EMBED_FAILURE_RATE: variable({
+    group: 'Mock services',
+    doc: 'Share of embedding requests the mock embedder refuses, 0 to 1.',
+    default: '0',
+    parse: read.share,
+  }),
+  WORKER_CONCURRENCY: variable({
+    group: 'Worker',
+    doc: 'Jobs one process works on at a time. Default: twice the number of processors, at most 8.',
+    default: undefined,
+    parse: read.integer(1, 64),
+  }),
+  LEASE_DURATION: variable({
+    group: 'Worker',
+    doc: 'How long a job belongs to its worker without a sign of life; at least three heartbeats.',
+    default: '30s',
+    parse: read.duration(500, 3_600_000),
+  }),
+  HEARTBEAT_INTERVAL: variable({
+    group: 'Worker',
+    doc: 'How often a worker renews its leases.',
+    default: '10s',
+    parse: read.duration(100, 600_000),
+  }),
+  MAX_RECOVERIES: variable({
+    group: 'Worker',
+    doc: 'How often a job is taken over from a dead worker before it is held for the user.',
+    default: '3',
+    parse: read.integer(1, 100),
+  }),
+  POLL_INTERVAL: variable({
+    group: 'Worker',
+    doc: 'How often an idle worker looks for jobs.',
+    default: '500ms',
+    parse: read.duration(10, 60_000),
+  }),
+  DRAIN_WAIT: variable({
+    group: 'Worker',
+    doc: 'How far ahead a parked job may be for `tvdb run` and `tvdb upload` to wait for it.',
+    default: '60s',
+    parse: read.duration(0, 86_400_000),
+  }),
+  LOG_LEVEL: variable({
+    group: 'Output',
+    doc: 'Least severe entry written to the log file: debug, info, warn, error.',
+    default: 'info',
+    parse: read.choice(['debug', 'info', 'warn', 'error'] as const),
+    choices: ['debug', 'info', 'warn', 'error'],
+  }),
+  TVDB_ASCII: variable({
+    group: 'Output',
+    doc: 'true draws with plain ASCII characters only.',
+    default: 'false',
+    parse: read.boolean,
+  }),
+  TVDB_ACCESSIBLE: variable({
+    group: 'Output',
+    doc: 'true means plain progress with percentages, no drawing, tables as labelled records.',
+    default: 'false',
+    parse: read.boolean,
+  }),
+  TVDB_NO_INPUT: variable({
+    group: 'Output',
+    doc: 'true never asks; what would be asked becomes an error that names the flag.',
+    default: 'false',
+    parse: read.boolean,
+  }),
+} as const;
