@@ -1,9 +1,9 @@
 /** Hashes of content: document identity, cache keys, vector checks. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** SHA-256 as 64 lower-case hex digits; text is hashed as UTF-8. */
 export function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
+  return hash('sha256', data, 'hex');
 }
 
 /** JSON with object keys sorted at every depth, so that equal values have equal text (cache keys, request hashes). */

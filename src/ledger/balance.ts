@@ -1,6 +1,6 @@
 /** The checks every transaction makes of what it changed itself. They stay on in production: a wrong ledger must not go on. */
 import { TvdbError } from '../base/errors.ts';
-import type { BudgetWindowRow } from '../store/money-schema.ts';
+import type { WindowTotals } from '../store/budget-windows.ts';
 import type { Totals } from '../store/spend.ts';
 
 /** The error that rolls a transaction back and stops: the ledger is not what it must be. */
@@ -12,7 +12,7 @@ export function imbalance(what: string, facts: Record<string, unknown>): TvdbErr
   });
 }
 
-type Window = BudgetWindowRow & {
+type Window = WindowTotals & {
   readonly budget?: { readonly hard: number; readonly measure: string };
   readonly limit?: number;
 };
@@ -22,7 +22,7 @@ type Window = BudgetWindowRow & {
  */
 export function assertMoved(
   before: readonly Window[],
-  after: readonly BudgetWindowRow[],
+  after: readonly WindowTotals[],
   delta: Totals,
   { within }: { within: boolean },
 ): void {

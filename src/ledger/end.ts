@@ -2,7 +2,7 @@
 import { wholeSum } from '../domain/money.ts';
 import { addToWindows, windowsOf } from '../store/budget-windows.ts';
 import { freezeBudgets } from '../store/budgets.ts';
-import { findHold, updateHold } from '../store/holds.ts';
+import { findHold } from '../store/holds.ts';
 import type { BudgetRow, HoldRow } from '../store/money-schema.ts';
 import type { Trx } from '../store/open.ts';
 import { appendSpend, type NewSpend } from '../store/spend.ts';
@@ -49,12 +49,6 @@ export async function settle(trx: Trx, ending: Ending & { actual: number | null 
   const detail = provisional ? 'provisional' : null;
   await append(trx, held, { at: ending.now, kind: 'settle', amount: charged - overrun, detail });
   if (overrun > 0) await append(trx, held, { at: ending.now, kind: 'overrun', amount: overrun, detail: null });
-  await change(trx, held, {
-    state: 'settled',
-    settled_amount: charged,
-    provisional: provisional ? 1 : 0,
-    ended_at: ending.now,
-  });
   const stopped = overrun > 0 ? await freezeBudgets(trx, subjectOf(held), held.attempt_id) : [];
   return { state: 'settled', nanoUsd: charged, provisional, overrun, stopped };
 }
@@ -75,7 +69,6 @@ export async function release(
   if (!may) return { state: 'already', as: held.state };
   await post(trx, held, { spent: 0, held: -held.amount });
   await append(trx, held, { at: ending.now, kind: 'release', amount: held.amount, detail: ending.because });
-  await change(trx, held, { state: 'released', ended_at: ending.now });
   return { state: 'released', nanoUsd: held.amount };
 }
 
@@ -84,7 +77,6 @@ export async function markUnknown(trx: Trx, ending: Ending): Promise<{ state: 'u
   const held = await holdOf(trx, ending.attemptId);
   if (held.state !== 'open') return { state: 'already', as: held.state };
   await append(trx, held, { at: ending.now, kind: 'unknown', amount: held.amount, detail: null });
-  await change(trx, held, { state: 'unknown' });
   return { state: 'unknown', nanoUsd: held.amount };
 }
 
@@ -118,7 +110,6 @@ export async function correct(trx: Trx, ending: Ending & { actual: number | null
     amount: difference === 0 ? null : Math.abs(difference),
     detail: null,
   });
-  await change(trx, held, { settled_amount: actual, provisional: 0 });
   const stopped = difference > 0 ? await freezeBudgets(trx, subjectOf(held), held.attempt_id) : [];
   return { state: 'corrected', nanoUsd: actual, difference, stopped };
 }
@@ -157,9 +148,4 @@ export async function append(
     ...{ attempt_id, job_id, run_id, service, cost_center, held_at, hold_amount, units, unit_price, price_version },
     ...row,
   });
-}
-
-async function change(trx: Trx, held: HoldRow, set: Parameters<typeof updateHold>[2]): Promise<void> {
-  if (await updateHold(trx, held, set)) return;
-  throw imbalance('a hold changed inside a transaction', { attempt_id: held.attempt_id });
 }

@@ -2,7 +2,6 @@
 import { positiveSum } from '../domain/money.ts';
 import { addToWindows, openWindow } from '../store/budget-windows.ts';
 import { budgetsOf } from '../store/budgets.ts';
-import { insertHold } from '../store/holds.ts';
 import type { Trx } from '../store/open.ts';
 import { appendSpend } from '../store/spend.ts';
 import { assertMoved } from './balance.ts';
@@ -38,8 +37,7 @@ export async function hold(trx: Trx, request: HoldRequest): Promise<void> {
   const delta = { spent: 0, held: amount, requests: 1 };
   // The look above makes the message; the statement that raises the totals compares again by itself.
   assertMoved(states, await addToWindows(trx, states, delta, true), delta, { within: true });
-  const periods = JSON.stringify(periodIds(request));
-  const subject = {
+  await appendSpend(trx, {
     attempt_id: request.attemptId,
     job_id: request.jobId,
     run_id: request.runId,
@@ -49,7 +47,10 @@ export async function hold(trx: Trx, request: HoldRequest): Promise<void> {
     units: request.units,
     unit_price: request.unitPrice,
     price_version: request.priceVersion,
-  };
-  await appendSpend(trx, { ...subject, at: request.now, kind: 'hold', hold_amount: amount, amount, detail: periods });
-  await insertHold(trx, { ...subject, amount, periods });
+    at: request.now,
+    kind: 'hold',
+    hold_amount: amount,
+    amount,
+    detail: JSON.stringify(periodIds(request)),
+  });
 }

@@ -23,6 +23,38 @@ export interface AttemptTotal {
   unpriced: number;
 }
 
+/** Requests of one service that were answered by one origin. */
+export interface RequestTotal extends Pick<AttemptTotal, 'service' | 'origin' | 'requests' | 'units'> {
+  /** The same, with those that never left: to be compared with the holds made for them. */
+  made: number;
+  made_units: number;
+}
+
+/** The requests of `[from, to)` of each service and origin, the most requests first. */
+export async function requestTotals(db: Db, { from, to }: { from: number; to: number }): Promise<RequestTotal[]> {
+  const { rows } = await sql<RequestTotal>`
+    SELECT service, origin, COUNT(sent) AS requests, SUM(IIF(sent IS NULL, 0, units)) AS units, COUNT(*) AS made,
+      SUM(units) AS made_units
+    FROM attempts WHERE started_at >= ${from} AND started_at < ${to}
+    GROUP BY service, origin ORDER BY requests DESC, service DESC, origin`.execute(db);
+  return rows;
+}
+
+/** How many requests of `[from, to)` to each paid service have no hold. Looks for each: several times as long as the sums. */
+export async function unpricedRequests(
+  db: Db,
+  { from, to }: { from: number; to: number },
+): Promise<Map<AttemptRow['service'], number>> {
+  const { rows } = await sql<{ service: AttemptRow['service']; requests: number }>`
+    SELECT a.service, COUNT(*) AS requests FROM attempts a
+    WHERE a.started_at >= ${from} AND a.started_at < ${to} AND a.sent IS NOT NULL AND ${UNPRICED} GROUP BY a.service`.execute(
+    db,
+  );
+  return new Map(rows.map(({ service, requests }) => [service, requests]));
+}
+
+const UNPRICED = sql`a.origin = 'real' AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.attempt_id = a.attempt_id)`;
+
 /** The key of a row of money or requests: columns of its job `j`, of its tag `t`, of the row `p` itself. */
 export const KEY_SQL: Readonly<Record<TotalKey, RawBuilder<unknown>>> = {
   mode: sql`j.service_mode`,
@@ -34,31 +66,29 @@ export const KEY_SQL: Readonly<Record<TotalKey, RawBuilder<unknown>>> = {
 };
 
 /** The joins that `KEY_SQL` needs. A job of several tags counts for each of them. */
-export function keyJoins(key: TotalKey | undefined): RawBuilder<unknown> {
+export function keyJoins(key: TotalKey): RawBuilder<unknown> {
   const tags = key === 'tag' ? sql`LEFT JOIN json_each(j.tags) AS t` : sql``;
-  return key === undefined || key === 'run' || key === 'cost-center'
+  return key === 'run' || key === 'cost-center'
     ? sql``
     : sql`LEFT JOIN upload_jobs AS j ON j.job_id = p.job_id ${tags}`;
 }
 
 /** Whether a key is one of jobs, so that a request for several jobs is shared out to them. */
-export function isOfJobs(key: TotalKey | undefined): boolean {
-  return key !== undefined && key !== 'run' && key !== 'cost-center';
+export function isOfJobs(key: TotalKey): boolean {
+  return key !== 'run' && key !== 'cost-center';
 }
 
 /**
- * Totals of the requests sent in `[from, to)`, the most requests first. A request that provably never left is not counted.
- * `allHeld`: it is known that every paid one has a hold; looking for each takes longer than all the rest.
+ * Totals of the requests sent in `[from, to)` by a key, the most requests first. A request that provably never left is not
+ * counted. `allHeld`: it is known that every paid one has a hold, so that none has to be looked for.
  */
 export async function attemptTotals(
   db: Db,
   period: { from: number; to: number },
-  { key, allHeld = false }: { key?: TotalKey | undefined; allHeld?: boolean } = {},
+  { key, allHeld }: { key: TotalKey; allHeld: boolean },
 ): Promise<AttemptTotal[]> {
   const sent = sql`a.started_at >= ${period.from} AND a.started_at < ${period.to} AND a.sent IS NOT NULL`;
-  const unpriced = allHeld
-    ? sql`0`
-    : sql`a.origin = 'real' AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.attempt_id = a.attempt_id)`;
+  const unpriced = allHeld ? sql`0` : UNPRICED;
   const whole = sql`
     SELECT a.attempt_id, a.service, a.origin, a.job_id, ${unpriced} AS unpriced, a.units${columnsOf(key)}
     FROM attempts AS a ${joinsOf(key)} WHERE ${sent}`;
@@ -73,7 +103,7 @@ export async function attemptTotals(
   const named = key === 'job' || key === 'document';
   const { rows } = await sql<AttemptTotal>`
     WITH w AS (${whole}), p AS (${parts})
-    SELECT p.service, p.origin, ${key === undefined ? sql`NULL` : KEY_SQL[key]} AS key,
+    SELECT p.service, p.origin, ${KEY_SQL[key]} AS key,
       ${named ? sql`MAX(d.filename)` : sql`NULL`} AS filename,
       ${isOfJobs(key) ? sql`COUNT(DISTINCT p.attempt_id)` : sql`COUNT(*)`} AS requests, SUM(p.units) AS units, SUM(p.unpriced) AS unpriced
     FROM p ${keyJoins(key)} ${named ? sql`LEFT JOIN documents AS d ON d.document_id = j.document_id` : sql``}
@@ -82,24 +112,13 @@ export async function attemptTotals(
   return rows;
 }
 
-/** Paid requests of `[from, to)` with their units, those that never left among them: to be compared with the holds made in it. */
-export async function paidRequests(
-  db: Db,
-  { from, to }: { from: number; to: number },
-): Promise<{ requests: number; units: number }> {
-  const { rows } = await sql<{ requests: number; units: number | null }>`
-    SELECT COUNT(*) AS requests, SUM(units) AS units FROM attempts
-    WHERE started_at >= ${from} AND started_at < ${to} AND origin = 'real'`.execute(db);
-  return { requests: rows[0]?.requests ?? 0, units: rows[0]?.units ?? 0 };
-}
-
 /** Columns that only some keys need; asked for only then, for each costs a look at another table for every request. */
-function columnsOf(key: TotalKey | undefined): RawBuilder<unknown> {
+function columnsOf(key: TotalKey): RawBuilder<unknown> {
   if (key === 'run') return sql`, COALESCE(a.run_id, o.run_id) AS run_id`;
   return key === 'cost-center' ? sql`, o.cost_center` : sql``;
 }
 
-function joinsOf(key: TotalKey | undefined): RawBuilder<unknown> {
+function joinsOf(key: TotalKey): RawBuilder<unknown> {
   return key === 'run' || key === 'cost-center' ? sql`LEFT JOIN upload_jobs AS o ON o.job_id = a.job_id` : sql``;
 }
 
@@ -116,7 +135,7 @@ const SLOT_MS = 900_000;
 export async function attemptSlots(db: Db, { from, to }: { from: number; to: number }): Promise<AttemptSlot[]> {
   const { rows } = await sql<AttemptSlot>`
     SELECT a.started_at / ${SLOT_MS} * ${SLOT_MS} AS at, a.service, a.origin, COUNT(*) AS requests, SUM(a.units) AS units,
-      SUM(a.origin = 'real' AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.attempt_id = a.attempt_id)) AS unpriced
+      SUM(${UNPRICED}) AS unpriced
     FROM attempts a WHERE a.started_at >= ${from} AND a.started_at < ${to} AND a.sent IS NOT NULL
     GROUP BY 1, a.service, a.origin ORDER BY 1`.execute(db);
   return rows;

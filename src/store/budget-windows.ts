@@ -1,9 +1,10 @@
 /** Cached totals of budgets in their periods: found, opened, raised in one conditional update, added up anew. */
-import { CompiledQuery, sql } from 'kysely';
+import { sql } from 'kysely';
 import { COUNTS, type SpendSubject, subjectValues } from './budgets.ts';
 import type { BudgetRow, BudgetWindowRow } from './money-schema.ts';
 import type { Db, Trx } from './open.ts';
 import { FOLD, type Totals } from './spend.ts';
+import { sqlRows } from './statement.ts';
 
 /** A period of a budget: a run, or a stretch of time. */
 export type WindowSpan = Pick<BudgetWindowRow, 'period_id' | 'run_id' | 'from_at' | 'until_at'>;
@@ -21,10 +22,7 @@ const OPEN = `
  */
 export async function windowsOf(db: Db, subject: SpendSubject, at: number): Promise<BudgetWindowRow[]> {
   const values = subjectValues(subject);
-  const { rows } = await db.executeQuery<BudgetWindowRow>(
-    CompiledQuery.raw(OPEN, [at, at, ...values, subject.runId, ...values]),
-  );
-  return rows;
+  return sqlRows<BudgetWindowRow>(db, OPEN, [at, at, ...values, subject.runId, ...values]);
 }
 
 /** What the ledger adds up to for a budget in a period: the whole truth, whether or not there is a window. */
@@ -40,13 +38,16 @@ export async function foldWindow(
       : sql`${sql.ref(column[budget.scope])} = ${budget.scope_value}`;
   const when =
     span.run_id === null
-      ? sql`s.held_at >= ${span.from_at} AND s.held_at < ${span.until_at}`
-      : sql`s.attempt_id IN (SELECT attempt_id FROM holds WHERE run_id = ${span.run_id})`;
+      ? sql`h.held_at >= ${span.from_at} AND h.held_at < ${span.until_at}`
+      : sql`h.run_id = ${span.run_id}`;
   const { rows } = await sql<Record<keyof Totals, number | null>>`
-    SELECT ${FOLD.spent} AS spent, ${FOLD.held} AS held, ${FOLD.requests} AS requests FROM spend s
-    WHERE ${when} AND ${whose}`.execute(db);
+    SELECT ${FOLD.spent} AS spent, ${FOLD.held} AS held, ${FOLD.requests} AS requests
+    FROM hold_states h CROSS JOIN spend s ON s.attempt_id = h.attempt_id WHERE ${when} AND ${whose}`.execute(db);
   return { spent: rows[0]?.spent ?? 0, held: rows[0]?.held ?? 0, requests: rows[0]?.requests ?? 0 };
 }
+
+/** What a window adds up to. */
+export type WindowTotals = Pick<BudgetWindowRow, 'budget_id' | 'period_id' | keyof Totals>;
 
 /** Opens a window with what was spent in it before. */
 export async function openWindow(trx: Trx, window: BudgetWindowRow): Promise<void> {
@@ -62,19 +63,24 @@ export async function addToWindows(
   windows: readonly Pick<BudgetWindowRow, 'budget_id' | 'period_id'>[],
   delta: Totals,
   gate: boolean,
-): Promise<BudgetWindowRow[]> {
-  if (windows.length === 0) return [];
-  const keys = sql.join(windows.map((one) => sql`(${one.budget_id}, ${one.period_id})`));
-  const fits = sql`(SELECT b.hard = 0 OR CASE b.measure
-      WHEN 'cost' THEN w.spent + w.held + ${delta.held} <= b.limit_value
-      ELSE w.requests + ${delta.requests} <= b.limit_value END
-    FROM budgets b WHERE b.budget_id = w.budget_id)`;
-  const { rows } = await sql<BudgetWindowRow>`
-    UPDATE budget_windows AS w SET spent = spent + ${delta.spent}, held = held + ${delta.held},
-      requests = requests + ${delta.requests}
-    WHERE (w.budget_id, w.period_id) IN (VALUES ${keys}) ${gate ? sql`AND ${fits}` : sql``} RETURNING *`.execute(trx);
-  return rows;
+): Promise<WindowTotals[]> {
+  const { spent, held, requests } = delta;
+  const moved: WindowTotals[] = [];
+  for (const { budget_id, period_id } of windows) {
+    const values = [spent, held, requests, budget_id, period_id];
+    if (gate) moved.push(...(await sqlRows<WindowTotals>(trx, RAISE_WITHIN, [...values, held, requests])));
+    else moved.push(...(await sqlRows<WindowTotals>(trx, RAISE, values)));
+  }
+  return moved;
 }
+
+const RETURNING = 'RETURNING budget_id, period_id, spent, held, requests';
+const MOVE = `UPDATE budget_windows AS w SET spent = spent + ?, held = held + ?, requests = requests + ?
+  WHERE w.budget_id = ? AND w.period_id = ?`;
+const RAISE = `${MOVE} ${RETURNING}`;
+const RAISE_WITHIN = `${MOVE} AND (SELECT b.hard = 0 OR CASE b.measure
+    WHEN 'cost' THEN w.spent + w.held + ? <= b.limit_value ELSE w.requests + ? <= b.limit_value END
+  FROM budgets b WHERE b.budget_id = w.budget_id) ${RETURNING}`;
 
 /** Drops windows that closed before a time, and the caps of single runs set before it; the ledger keeps what they counted. */
 export async function pruneWindows(trx: Trx, before: number): Promise<number> {

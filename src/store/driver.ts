@@ -24,10 +24,10 @@ const LOCK_PATIENCE_MS = 30_000;
 /** Compiled statements kept; the product has some 100 different ones. */
 const STATEMENTS_KEPT = 400;
 
-/** The dialect the store gives to Kysely. */
-export function immediateDialect(sqlite: BetterSqlite.Database, clock: Clock): Dialect {
+/** The dialect the store gives to Kysely, over the one connection of a store. */
+export function immediateDialect(connection: SqliteConnection, clock: Clock): Dialect {
   return {
-    createDriver: () => new ImmediateDriver(sqlite, clock),
+    createDriver: () => new ImmediateDriver(connection, clock),
     createAdapter: () => new SqliteAdapter(),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (db) => new SqliteIntrospector(db),
@@ -37,15 +37,15 @@ export function immediateDialect(sqlite: BetterSqlite.Database, clock: Clock): D
 class ImmediateDriver implements Driver {
   readonly #sqlite: BetterSqlite.Database;
   readonly #clock: Clock;
-  readonly #connection: DatabaseConnection;
+  readonly #connection: SqliteConnection;
   /** One connection: whoever has it runs, the others queue here. */
   #queue: Promise<void> = Promise.resolve();
   #release: () => void = () => {};
 
-  constructor(sqlite: BetterSqlite.Database, clock: Clock) {
-    this.#sqlite = sqlite;
+  constructor(connection: SqliteConnection, clock: Clock) {
+    this.#sqlite = connection.sqlite;
     this.#clock = clock;
-    this.#connection = new SqliteConnection(sqlite);
+    this.#connection = connection;
   }
 
   async init(): Promise<void> {}
@@ -94,19 +94,25 @@ class ImmediateDriver implements Driver {
   }
 }
 
-class SqliteConnection implements DatabaseConnection {
-  readonly #sqlite: BetterSqlite.Database;
+/** Runs statements and keeps them prepared. */
+export class SqliteConnection implements DatabaseConnection {
+  readonly sqlite: BetterSqlite.Database;
   readonly #statements = new Map<string, BetterSqlite.Statement>();
 
   constructor(sqlite: BetterSqlite.Database) {
-    this.#sqlite = sqlite;
+    this.sqlite = sqlite;
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    return this.run<Row>(query.sql, query.parameters);
+  }
+
+  /** Runs a statement at once. Throws the store's own errors for those of SQLite. */
+  run<Row>(sql: string, values: readonly unknown[]): QueryResult<Row> {
     try {
-      const statement = this.#prepare(query.sql);
-      if (statement.reader) return { rows: statement.all(query.parameters as unknown[]) as Row[] };
-      const { changes, lastInsertRowid } = statement.run(query.parameters as unknown[]);
+      const statement = this.#prepare(sql);
+      if (statement.reader) return { rows: statement.all(values as unknown[]) as Row[] };
+      const { changes, lastInsertRowid } = statement.run(values as unknown[]);
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
     } catch (error) {
       throw storeError(error) ?? error;
@@ -121,7 +127,7 @@ class SqliteConnection implements DatabaseConnection {
   #prepare(sql: string): BetterSqlite.Statement {
     const known = this.#statements.get(sql);
     if (known) return known;
-    const statement = this.#sqlite.prepare(sql);
+    const statement = this.sqlite.prepare(sql);
     if (this.#statements.size >= STATEMENTS_KEPT) this.#statements.clear();
     this.#statements.set(sql, statement);
     return statement;

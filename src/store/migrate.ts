@@ -7,9 +7,12 @@ import * as money from './migrations/0003-money.ts';
 import * as consent from './migrations/0004-consent.ts';
 import * as reports from './migrations/0005-reports.ts';
 import * as economy from './migrations/0006-economy.ts';
+import * as holdStates from './migrations/0007-hold-states.ts';
 
 /** Append-only: a released migration never changes. `user_version` counts how many have been applied. */
-const MIGRATIONS: readonly { name: string; sql: string }[] = [pipeline, services, money, consent, reports, economy];
+const MIGRATIONS: readonly { name: string; sql: string }[] = [
+  ...[pipeline, services, money, consent, reports, economy, holdStates],
+];
 
 /** The schema version this build writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -37,23 +37,28 @@ export interface SpendTable {
   hash: string;
 }
 
-export interface HoldsTable {
+/** What triggers on `spend` make of the rows of each hold. */
+export interface HoldStatesTable {
+  held_at: number;
   attempt_id: string;
-  job_id: string | null;
   run_id: string;
   service: ServiceName;
-  cost_center: string | null;
   amount: number;
   units: number;
-  unit_price: number;
-  price_version: string;
   state: 'open' | 'unknown' | 'settled' | 'released';
   settled_amount: number | null;
-  provisional: Generated<number>;
-  held_at: number;
+  provisional: number;
+  ended_at: number | null;
+}
+
+/** A view: a hold as it stands, with what its first row says of it. */
+export interface HoldsView extends HoldStatesTable {
+  job_id: string | null;
+  cost_center: string | null;
+  unit_price: number;
+  price_version: string;
   /** JSON: names of the periods it was made in. */
   periods: string;
-  ended_at: number | null;
 }
 
 export type BudgetScope = 'all' | 'service' | 'cost_center' | 'run';
@@ -92,6 +97,6 @@ export interface BudgetWindowsTable {
 }
 
 export type SpendRow = Selectable<SpendTable>;
-export type HoldRow = Selectable<HoldsTable>;
+export type HoldRow = HoldsView;
 export type BudgetRow = Selectable<BudgetsTable>;
 export type BudgetWindowRow = Selectable<BudgetWindowsTable>;

@@ -17,10 +17,11 @@ import { Kysely, type Transaction } from 'kysely';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { TvdbError } from '../base/errors.ts';
 import type { Scrub } from '../base/scrub.ts';
-import { immediateDialect } from './driver.ts';
+import { immediateDialect, SqliteConnection } from './driver.ts';
 import { migrate } from './migrate.ts';
 import type { Database } from './schema.ts';
 import { scrubbed } from './scrubbed.ts';
+import { withStatements } from './statement.ts';
 import { storeError } from './store-error.ts';
 
 /** A transaction: what functions that must not run outside one ask for. */
@@ -109,21 +110,26 @@ export function openStore({ home, clock = systemClock, busyTimeoutMs = 250, scru
     throw storeError(error) ?? error;
   }
   const plugins = scrub === undefined ? [] : [scrubbed(scrub)];
-  return assemble(sqlite, new Kysely<Database>({ dialect: immediateDialect(sqlite, clock), plugins }));
+  const connection = new SqliteConnection(sqlite);
+  return assemble(connection, new Kysely<Database>({ dialect: immediateDialect(connection, clock), plugins }));
 }
 
-function assemble(sqlite: BetterSqlite.Database, db: Db): Store {
+function assemble(connection: SqliteConnection, db: Db): Store {
+  const { sqlite } = connection;
   let vectorsLoaded = false;
+  const within = <T>(work: (trx: Trx) => Promise<T>) => {
+    return (trx: Trx) => withStatements(trx, (text, values) => connection.run(text, values).rows, work);
+  };
   return {
     db,
     sqlite,
-    write: (work) => db.transaction().execute(work),
+    write: (work) => db.transaction().execute(within(work)),
     // The setting belongs to the connection, and there is one: nobody else writes before it is set back.
     writeRelaxed: (work) =>
       db.connection().execute(async (alone) => {
         sqlite.pragma('synchronous = NORMAL');
         try {
-          return await alone.transaction().execute(work);
+          return await alone.transaction().execute(within(work));
         } finally {
           sqlite.pragma('synchronous = FULL');
         }

@@ -12,7 +12,7 @@ import type {
   VectorBufferTable,
   VectorsTable,
 } from './content-schema.ts';
-import type { BudgetsTable, BudgetWindowsTable, HoldsTable, SpendTable } from './money-schema.ts';
+import type { BudgetsTable, BudgetWindowsTable, HoldStatesTable, HoldsView, SpendTable } from './money-schema.ts';
 import type {
   AttemptSharesTable,
   BreakersTable,
@@ -233,7 +233,8 @@ export interface Database {
   key_audit: KeyAuditTable;
   embed_batches: EmbedBatchesTable;
   spend: SpendTable;
-  holds: HoldsTable;
+  holds: HoldsView;
+  hold_states: HoldStatesTable;
   budgets: BudgetsTable;
   budget_windows: BudgetWindowsTable;
 }

@@ -6,7 +6,7 @@ import { FOLD, type Totals } from './spend.ts';
 /** A hold that is not what its rows in the ledger make of it. */
 export interface HoldDrift {
   attempt_id: string;
-  /** State in `holds`; `null` when it has no row there. */
+  /** State in `hold_states`; `null` when it has no row there. */
   stored: string | null;
   /** State its rows make; `null` when it has none. */
   folded: string | null;
@@ -19,7 +19,7 @@ const MOST = 20;
 export async function holdDrift(db: Db): Promise<HoldDrift[]> {
   const { rows } = await sql<HoldDrift>`
     WITH f AS (
-      SELECT s.attempt_id, SUM(s.kind = 'hold') AS holds, MIN(s.seq) AS first,
+      SELECT s.attempt_id, MIN(s.held_at) AS held_at, SUM(s.kind = 'hold') AS holds, MIN(s.seq) AS first,
         CASE WHEN SUM(s.kind = 'settle') > 0 THEN 'settled' WHEN SUM(s.kind = 'release') > 0 THEN 'released'
           WHEN SUM(s.kind = 'unknown') > 0 THEN 'unknown' ELSE 'open' END AS state,
         ${FOLD.spent} AS spent, ${FOLD.held} AS held,
@@ -31,14 +31,12 @@ export async function holdDrift(db: Db): Promise<HoldDrift[]> {
       FROM spend s GROUP BY s.attempt_id
     )
     SELECT COALESCE(f.attempt_id, h.attempt_id) AS attempt_id, h.state AS stored, f.state AS folded
-    FROM f FULL JOIN holds h ON h.attempt_id = f.attempt_id LEFT JOIN spend o ON o.seq = f.first
+    FROM f FULL JOIN hold_states h ON h.held_at = f.held_at AND h.attempt_id = f.attempt_id LEFT JOIN spend o ON o.seq = f.first
     WHERE h.attempt_id IS NULL OR f.attempt_id IS NULL OR f.holds <> 1 OR o.kind <> 'hold' OR f.agree = 0
       OR h.state IS NOT f.state OR h.amount IS NOT o.amount OR h.settled_amount IS NOT NULLIF(f.spent, 0)
       OR f.held <> CASE WHEN f.state IN ('open', 'unknown') THEN h.amount ELSE 0 END
       OR h.provisional IS NOT f.provisional OR h.ended_at IS NOT f.ended_at
-      OR h.job_id IS NOT o.job_id OR h.run_id IS NOT o.run_id OR h.service IS NOT o.service
-      OR h.cost_center IS NOT o.cost_center OR h.units IS NOT o.units OR h.unit_price IS NOT o.unit_price
-      OR h.price_version IS NOT o.price_version OR h.held_at IS NOT o.held_at OR h.periods IS NOT o.detail
+      OR h.run_id IS NOT o.run_id OR h.service IS NOT o.service OR h.units IS NOT o.units
     LIMIT ${MOST}`.execute(db);
   return rows;
 }
@@ -73,7 +71,8 @@ export async function foldWindows(db: Db, openAfter = Number.MIN_SAFE_INTEGER): 
       w.spent, w.held, w.requests,
       ${FOLD.spent} AS f_spent, ${FOLD.held} AS f_held, ${FOLD.requests} AS f_requests
     FROM budget_windows w JOIN budgets b ON b.budget_id = w.budget_id
-    LEFT JOIN spend s ON s.held_at >= w.from_at AND s.held_at < w.until_at AND ${WHOSE}
+    LEFT JOIN hold_states h ON h.held_at >= w.from_at AND h.held_at < w.until_at
+    LEFT JOIN spend s ON s.attempt_id = h.attempt_id AND ${WHOSE}
     WHERE w.until_at > ${openAfter}
     GROUP BY w.budget_id, w.period_id
     UNION ALL
@@ -81,7 +80,7 @@ export async function foldWindows(db: Db, openAfter = Number.MIN_SAFE_INTEGER): 
       w.spent, w.held, w.requests,
       ${FOLD.spent} AS f_spent, ${FOLD.held} AS f_held, ${FOLD.requests} AS f_requests
     FROM budget_windows w JOIN budgets b ON b.budget_id = w.budget_id
-    LEFT JOIN holds h ON h.run_id = w.run_id LEFT JOIN spend s ON s.attempt_id = h.attempt_id AND ${WHOSE}
+    LEFT JOIN hold_states h ON h.run_id = w.run_id LEFT JOIN spend s ON s.attempt_id = h.attempt_id AND ${WHOSE}
     WHERE w.run_id IS NOT NULL
     GROUP BY w.budget_id, w.period_id`.execute(db);
   return rows.map(({ budget_id, period_id, hard_limit, measure, ...sums }) => ({

@@ -1,8 +1,9 @@
 /** The rows of the ledger: appended in a hash chain, added up, never changed. */
-import { CompiledQuery, type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { sha256 } from '../base/hash.ts';
 import type { SpendRow } from './money-schema.ts';
 import type { Db, Trx } from './open.ts';
+import { sqlRows } from './statement.ts';
 
 /** What the first row is chained to. */
 const FIRST = '0'.repeat(64);
@@ -29,18 +30,18 @@ const HASHED = [
 const LAST = 'SELECT seq, hash FROM spend ORDER BY seq DESC LIMIT 1';
 const INSERT = `INSERT INTO spend (${HASHED.join(', ')}, hash) VALUES (${HASHED.map(() => '?').join(', ')}, ?)`;
 
-/** Appends a row, chained to the one before. Throws when it breaks a rule of the table (a second ending, a sum of 0). */
+/**
+ * Appends a row, chained to the one before; triggers post it to the hold it is about. Throws when it breaks a rule of the
+ * table (a second ending, a sum of 0).
+ */
 export async function appendSpend(trx: Trx, row: NewSpend): Promise<void> {
-  // Texts that are made once: a tenth of what a hold costs went into building these two anew.
-  const { rows } = await trx.executeQuery<Pick<SpendRow, 'seq' | 'hash'>>(CompiledQuery.raw(LAST));
-  const last = rows[0] ?? { seq: 0, hash: FIRST };
+  const [last = { seq: 0, hash: FIRST }] = await sqlRows<Pick<SpendRow, 'seq' | 'hash'>>(trx, LAST, []);
   const whole = { ...row, origin: 'real' as const, seq: last.seq + 1, prev_hash: last.hash };
-  await trx.executeQuery(CompiledQuery.raw(INSERT, [...HASHED.map((name) => whole[name]), rowHash(whole)]));
+  const values = HASHED.map((name) => whole[name]);
+  await sqlRows(trx, INSERT, [...values, hashOf(values)]);
 }
 
-function rowHash(row: Omit<SpendRow, 'hash'>): string {
-  return sha256(JSON.stringify(HASHED.map((name) => row[name])));
-}
+const hashOf = (values: readonly unknown[]) => sha256(JSON.stringify(values));
 
 /** A link of the chain that does not hold. */
 export interface BrokenLink {
@@ -73,7 +74,7 @@ export async function walkChain(db: Db): Promise<{ rows: number; broken: BrokenL
 }
 
 function brokenBy(row: SpendRow, previous: { seq: number; hash: string }): BrokenLink['what'] | null {
-  if (rowHash(row) !== row.hash) return 'the row was changed';
+  if (hashOf(HASHED.map((name) => row[name])) !== row.hash) return 'the row was changed';
   if (row.seq !== previous.seq + 1) return 'rows are missing before it';
   return row.prev_hash === previous.hash ? null : 'the row before it was changed or removed';
 }
@@ -86,9 +87,9 @@ export interface Totals {
 }
 
 /** What a row of spend named `s` adds to what was spent, and to what is held. */
-export const SPENT = `CASE s.kind WHEN 'settle' THEN s.amount WHEN 'overrun' THEN s.amount WHEN 'correction_up' THEN s.amount
+const SPENT = `CASE s.kind WHEN 'settle' THEN s.amount WHEN 'overrun' THEN s.amount WHEN 'correction_up' THEN s.amount
     WHEN 'correction_down' THEN -s.amount ELSE 0 END`;
-export const HELD = `CASE s.kind WHEN 'hold' THEN s.amount WHEN 'settle' THEN -s.hold_amount WHEN 'release' THEN -s.hold_amount
+const HELD = `CASE s.kind WHEN 'hold' THEN s.amount WHEN 'settle' THEN -s.hold_amount WHEN 'release' THEN -s.hold_amount
     ELSE 0 END`;
 
 /** The three sums over rows of spend named `s`; NULL where there is no row. */

@@ -129,6 +129,6 @@ export async function heldMoney(home: string): Promise<{ idle: string; lost: str
 /** Changes a hold behind the back of the ledger. */
 export async function changedHold(home: string, attemptId: string): Promise<void> {
   await storeAt(home, (store) =>
-    store.db.updateTable('holds').set({ settled_amount: 1 }).where('attempt_id', '=', attemptId).execute(),
+    store.db.updateTable('hold_states').set({ settled_amount: 1 }).where('attempt_id', '=', attemptId).execute(),
   );
 }

@@ -118,7 +118,7 @@ describe('T11 a broken ledger is found out', () => {
     'that posts an ending to the day it comes': {
       async settle(trx, ending) {
         await trx
-          .updateTable('holds')
+          .updateTable('hold_states')
           .set({ held_at: ending.now })
           .where('attempt_id', '=', ending.attemptId)
           .execute();

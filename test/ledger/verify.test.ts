@@ -70,10 +70,10 @@ describe('one flipped bit', () => {
     const store = await everyKind();
     const unseen: unknown[] = [];
     for (const [table, columns] of [
-      ['holds', columnsOf(store, 'holds').filter((name) => name !== 'attempt_id')],
+      ['hold_states', columnsOf(store, 'hold_states').filter((name) => name !== 'attempt_id')],
       ['budget_windows', ['spent', 'held', 'requests']],
     ] as const) {
-      const keys = table === 'holds' ? ['attempt_id'] : ['budget_id', 'period_id'];
+      const keys = table === 'hold_states' ? ['attempt_id'] : ['budget_id', 'period_id'];
       for (const row of store.sqlite.prepare(`SELECT * FROM ${table}`).all() as Record<string, unknown>[]) {
         for (const column of columns) {
           const where = keys.map((key) => `${key} = ?`).join(' AND ');
@@ -101,7 +101,7 @@ describe('a row that is gone', () => {
       rows: 2,
       broken: { seq: 4, what: 'rows are missing before it' },
     });
-    store.sqlite.exec("DELETE FROM holds WHERE attempt_id = 'open'");
+    store.sqlite.exec("DELETE FROM hold_states WHERE attempt_id = 'open'");
     expect((await foldCheck(store.db)).holds).toContainEqual({ attempt_id: 'open', stored: null, folded: 'open' });
   });
 });

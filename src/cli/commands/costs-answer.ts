@@ -8,7 +8,6 @@ import {
   attemptSlots,
   attemptTotals,
   firstRequestSlots,
-  paidRequests,
   TOTAL_KEYS,
   type TotalKey,
 } from '../../store/attempt-totals.ts';
@@ -17,6 +16,7 @@ import type { Db } from '../../store/open.ts';
 import { edgesOf, type SpendPiece, spendByKey, spendPieces, spentIn, unknownIn } from '../../store/spend-report.ts';
 import { type Avoided, avoided } from './costs-avoided.ts';
 import { dayOf, type Period, piecesOf, unitOf, unitsOf } from './costs-period.ts';
+import { requestsIn } from './costs-requests.ts';
 
 /** What rows stand for; service and origin together when nothing is asked for. */
 export type Grouping = 'service' | 'origin' | TotalKey;
@@ -93,11 +93,10 @@ export async function costAnswer(
   const key = TOTAL_KEYS.find((one): one is TotalKey => one === by);
   const edges = await edgesOf(db, period);
   const pieces = edges === null ? [] : await spendPieces(db, piecesOf(period, unit, edges, now));
-  const allHeld = await isAllHeld(db, period, pieces);
-  const totals = await attemptTotals(db, period, { key, allHeld });
-  const real = { ...NOTHING };
+  const { once, allHeld } = await requestsIn(db, period, pieces);
   // A request for several jobs counts for each of them in rows, and once in all.
-  const once = key === undefined ? totals : await attemptTotals(db, period, { allHeld });
+  const totals = key === undefined ? once : await attemptTotals(db, period, { key, allHeld });
+  const real = { ...NOTHING };
   for (const total of once) if (total.origin === 'real') addRequests(real, total);
   const money = pieces.flatMap((piece) => SERVICES.map((service) => ({ ...piece[service], service, key: null })));
   for (const part of money) addMoney(real, part);
@@ -120,17 +119,6 @@ export async function costAnswer(
     projection: period.from <= now && now < period.to ? projected(pieces, budgets, period, now) : null,
     compared: compare === undefined ? null : await spentIn(db, compare),
   };
-}
-
-/**
- * Whether every paid request of a period has a hold: as many holds as requests, for as many pages and tokens. What is not
- * equal need not lack one (a hold may be made a moment before midnight), so each request is looked for then.
- */
-async function isAllHeld(db: Db, period: Period, pieces: readonly SpendPiece[]): Promise<boolean> {
-  const { requests, units } = await paidRequests(db, period);
-  const sum = (of: 'holds' | 'units') =>
-    pieces.reduce((total, { llamaparse, openai }) => total + llamaparse[of] + openai[of], 0);
-  return requests === sum('holds') && units === sum('units');
 }
 
 /** Nano-USD that some requests have cost: `null` when the price of one is not known, which is not zero. */
