@@ -77,12 +77,10 @@ export async function foldWindows(db: Db, openAfter = Number.MIN_SAFE_INTEGER): 
     GROUP BY w.budget_id, w.period_id
     UNION ALL
     SELECT w.budget_id, w.period_id, CASE WHEN b.hard = 1 THEN b.limit_value END AS hard_limit, b.measure,
-      w.spent, w.held, w.requests,
-      ${FOLD.spent} AS f_spent, ${FOLD.held} AS f_held, ${FOLD.requests} AS f_requests
+      w.spent, w.held, w.requests, f.spent, f.held, f.requests
     FROM budget_windows w JOIN budgets b ON b.budget_id = w.budget_id
-    LEFT JOIN hold_states h ON h.run_id = w.run_id LEFT JOIN spend s ON s.attempt_id = h.attempt_id AND ${WHOSE}
-    WHERE w.run_id IS NOT NULL
-    GROUP BY w.budget_id, w.period_id`.execute(db);
+    LEFT JOIN (${RUNS}) f ON f.budget_id = w.budget_id AND f.period_id = w.period_id
+    WHERE w.run_id IS NOT NULL`.execute(db);
   return rows.map(({ budget_id, period_id, hard_limit, measure, ...sums }) => ({
     ...{ budget_id, period_id, hard_limit, measure },
     stored: { spent: sums.spent, held: sums.held, requests: sums.requests },
@@ -93,3 +91,8 @@ export async function foldWindows(db: Db, openAfter = Number.MIN_SAFE_INTEGER): 
 /** Rows `s` that a budget `b` counts. */
 const WHOSE = sql`CASE b.scope WHEN 'service' THEN s.service = b.scope_value WHEN 'cost_center' THEN s.cost_center = b.scope_value
   WHEN 'run' THEN b.scope_value IN ('', s.run_id) ELSE TRUE END`;
+
+// One walk over all rows for all runs: nothing finds the rows of one run without a walk.
+const RUNS = sql`SELECT w.budget_id, w.period_id, ${FOLD.spent} AS spent, ${FOLD.held} AS held, ${FOLD.requests} AS requests
+  FROM spend s CROSS JOIN budget_windows w ON w.run_id = s.run_id CROSS JOIN budgets b ON b.budget_id = w.budget_id
+  WHERE ${WHOSE} AND EXISTS (SELECT 1 FROM budget_windows WHERE run_id IS NOT NULL) GROUP BY w.budget_id, w.period_id`;
