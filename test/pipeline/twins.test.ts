@@ -3,9 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { acknowledge } from '../../src/ledger/acknowledge.ts';
 import { cancelJob } from '../../src/pipeline/cancel.ts';
 import { correctCharges } from '../../src/pipeline/correct-charges.ts';
+import { settleBatchesLeft } from '../../src/pipeline/economy-stop.ts';
+import { outcomeOfJob } from '../../src/pipeline/job-outcome.ts';
 import { reconcile } from '../../src/pipeline/reconcile.ts';
 import { chooseOne } from '../../src/pipeline/twins.ts';
 import { unleased } from '../../src/pipeline/unleased.ts';
+import { requestsOfJobs } from '../../src/store/attempt-totals.ts';
+import { embeddingsInDoubt, failedRemotely, latestAttempt, parsesInFlight } from '../../src/store/attempts.ts';
+import { endedBatches } from '../../src/store/embed-batches.ts';
+import { insertDelivery, wakeDelivered } from '../../src/store/inbox.ts';
 import { openOverruns } from '../../src/store/overruns.ts';
 import { addBudgets, assertLedger } from '../setup/ledger.ts';
 import { economyPlace, HOUR } from './economy-place.ts';
@@ -19,6 +25,7 @@ import {
   paidLine,
   settle,
   unknown,
+  until,
 } from './paid-services.ts';
 
 /** Three pages, cost_effective. */
@@ -252,23 +259,43 @@ describe('T05 a parse that the service made twice of one request', () => {
     expect(await attemptsOf(line, 'parse')).toMatchObject([{ remote_id: 'pjb-1' }, { attempt_id: twin?.attempt_id }]);
   });
 
-  it('is not taken for a parse of the job: not by its webhook, its slot, its cache, or the id it is shown by', async () => {
-    const { latestAttempt, failedRemotely, parsesInFlight } = await import('../../src/store/attempts.ts');
-    const { requestsOfJobs } = await import('../../src/store/attempt-totals.ts');
+  it('is not taken for a parse of the job: not by its slot, its cache, its story, or the id it is shown by', async () => {
+    const line = await twinLine();
+    await finish(line);
+    const { db } = line.store;
+    const [job] = await line.jobs();
+    if (job === undefined) throw new Error('no job');
+    const { job_id: id } = job;
+    expect(await latestAttempt(db, id, 'parse')).toMatchObject({ remote_id: 'pjb-1' });
+    expect([await failedRemotely(db, job.document_id), await parsesInFlight(db)]).toEqual([false, 0]);
+    expect((await requestsOfJobs(db, [id])).get(id)).toMatchObject({ requests: 1, remoteId: 'pjb-1' });
+    expect(await db.selectFrom('parse_cache').select('credits').execute()).toEqual([{ credits: 9 }]);
+    // Its money is the job's; it is no request of it.
+    const { steps, uses } = (await outcomeOfJob(db, id, line.clock.now())) ?? {};
+    expect(uses).toMatchObject([{ service: 'parse', requests: 1, units: 3, nanoUsd: 2 * CEILING }]);
+    expect(steps?.find(({ name }) => name === 'parse')).toMatchObject({ upstreamId: 'pjb-1' });
+  });
+
+  it('does not keep the webhook of the parse that is used from waking its job', async () => {
     const line = await twinLine();
     await finish(line);
     const [job] = await line.jobs();
-    const { job_id: id = '', document_id: document = '' } = job ?? {};
-    expect(await latestAttempt(line.store.db, id, 'parse')).toMatchObject({ remote_id: 'pjb-1' });
-    expect([await failedRemotely(line.store.db, document), await parsesInFlight(line.store.db)]).toEqual([false, 0]);
-    expect((await requestsOfJobs(line.store.db, [id])).get(id)).toMatchObject({ requests: 1, remoteId: 'pjb-1' });
-    expect(await line.store.db.selectFrom('parse_cache').select('credits').execute()).toEqual([{ credits: 9 }]);
+    const later = line.clock.now() + HOUR;
+    const waiting = { status: 'parse_queued', park_reason: 'awaiting_result', run_after: later } as const;
+    await line.store.db.updateTable('upload_jobs').set(waiting).execute();
+    await line.store.db.updateTable('attempts').set({ outcome: 'adopted' }).where('operation', '=', 'parse').execute();
+    const woken = await line.store.write(async (trx) => {
+      const told = { eventId: 'e-1', remoteJobId: 'pjb-1', event: 'parse.success', bodySha256: 'h' } as const;
+      await insertDelivery(trx, { ...told, receivedAt: line.clock.now() });
+      return wakeDelivered(trx, line.clock.now());
+    });
+    expect(woken).toEqual([job?.job_id]);
   });
 
   it('of a job that was cancelled, is found and booked by a reconciliation', async () => {
     const line = await twinLine();
     const running = line.drain();
-    while (!codesOf(line).includes('PARSE_UNKNOWN')) await line.clock.advance(0);
+    await until(line.clock, () => codesOf(line).includes('PARSE_UNKNOWN'));
     const [job] = await line.jobs();
     line.signals.stopping.abort();
     await settle(line.clock, running);
@@ -301,10 +328,7 @@ describe('T05 a batch that the service made twice of one order', () => {
     return place;
   }
   const embeds = async (place: Awaited<ReturnType<typeof twinPlace>>) => attemptsOf(place as never, 'embed');
-  const driveOnce = async (place: Awaited<ReturnType<typeof twinPlace>>) => {
-    const { settleBatchesLeft } = await import('../../src/pipeline/economy-stop.ts');
-    await settleBatchesLeft(place.deps, never);
-  };
+  const driveOnce = (place: Awaited<ReturnType<typeof twinPlace>>) => settleBatchesLeft(place.deps, never);
 
   it('is cancelled, reserved, and settled with what it did; the job does not wait for it', async () => {
     const place = await twinPlace();
@@ -320,15 +344,36 @@ describe('T05 a batch that the service made twice of one order', () => {
       { attempt_id: twin?.attempt_id, twin_of: original?.attempt_id, service: 'openai' },
     ]);
     await place.until('complete');
+    expect(await place.ledger()).toMatchObject({ open: 1 });
     await driveOnce(place);
     const { spent, open } = await place.ledger();
     expect({ spent, open }).toEqual({ spent: place.simulator.bill().nanoUsd, open: 0 });
     expect(place.simulator.bill().requests).toHaveLength(2);
+    // How often a job has ordered is told by what it ordered.
+    expect(await endedBatches(place.store.db, (await place.job()).job_id)).toMatchObject([{ status: 'completed' }]);
     expect(place.codes().filter((code) => code === 'EMBED_BATCH_OVERRUN')).toHaveLength(1);
     expect(place.asked('batches.create')).toHaveLength(1);
     // Seen or not, it is on the list until somebody says so.
     expect(await openOverruns(place.store.db)).toHaveLength(1);
     expect(await see(place as never, twin?.attempt_id ?? '')).toMatchObject({ released: [{}] });
+  });
+
+  it('is settled while its job still rests, and says nothing of requests in doubt', async () => {
+    const place = await twinPlace();
+    await place.work();
+    await place.clock.advance(HOUR / 2);
+    await place.work();
+    await place.clock.advance(60_000);
+    await driveOnce(place);
+    const job = await place.job();
+    expect([job.status, await place.ledger()]).toMatchObject(['embedding_queued', { open: 1 }]);
+    const [original, twin] = await embeds(place);
+    expect(twin).toMatchObject({ outcome: 'ok', billed_units: expect.any(Number) });
+    // An answered request would end the doubt about those before it.
+    const about = { operation: 'embed', outcome: 'unknown' } as const;
+    const lost = original?.attempt_id ?? '';
+    await place.store.db.updateTable('attempts').set(about).where('attempt_id', '=', lost).execute();
+    expect(await embeddingsInDoubt(place.store.db, job.job_id)).toMatchObject([{ attempt_id: lost }]);
   });
 
   it('that did nothing before it was cancelled costs nothing', async () => {
