@@ -25,7 +25,7 @@ export interface Chosen {
 class BookedError extends Error {}
 
 /**
- * Chooses among what was `found` (oldest first) for one request: the oldest that is no twin yet. The others are booked, each
+ * Chooses among what a service has `listed` (oldest first) for one request: the oldest that is no twin yet. The others are booked, each
  * in a transaction of its own together with its event, once whatever dies or looks again in between; so the caller adopts
  * after this, and a look that is repeated chooses the same.
  *
@@ -36,10 +36,12 @@ class BookedError extends Error {}
  */
 export async function chooseOne(
   original: AttemptRow | OpenBatch,
-  found: readonly string[],
+  listed: readonly string[],
   commit: Commit,
   deps: Deps,
 ): Promise<Chosen> {
+  // A list that grows while it is read may name one on two pages: nothing is its own twin.
+  const found = [...new Set(listed)];
   const [only, ...more] = found;
   if (more.length === 0) return { remoteId: only, twins: [] };
   const { db } = deps.store;

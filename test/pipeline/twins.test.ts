@@ -240,6 +240,15 @@ describe('T05 a parse that the service made twice of one request', () => {
     expect(codes.filter(({ code }) => code === 'PARSE_OVERRUN')).toHaveLength(2);
   });
 
+  it('is not made of one parse that a list names on two of its pages', async () => {
+    const line = await twinLine(1);
+    const { findByAttempt } = line.remote;
+    line.remote.findByAttempt = async (...args) => (await findByAttempt(...args)).flatMap((id) => [id, id]);
+    await finish(line);
+    expect(await attemptsOf(line, 'parse')).toMatchObject([{ operation: 'parse', outcome: 'ok', remote_id: 'pjb-1' }]);
+    expect([codesOf(line).includes('PARSE_OVERRUN'), await frozen(line)]).toEqual([false, [null, null]]);
+  });
+
   it('is never adopted once it is booked, in whatever order the service lists the two', async () => {
     const line = await twinLine();
     await finish(line);
