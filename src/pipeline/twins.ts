@@ -48,6 +48,7 @@ export async function chooseOne(
   const free: string[] = [];
   for (const id of found)
     if ((await attemptById(db, twinAttemptId(original.attempt_id, id))) === undefined) free.push(id);
+  // Where each is a twin already the oldest is used: the request arrived, and as absent it would be sent again.
   const [remoteId = only, ...unbooked] = free;
   const held = await findHold(db, original.attempt_id);
   for (const id of unbooked) {
