@@ -17,6 +17,11 @@ export function parseId(documentId: string, parserName: string, parserVersion: s
   return uuidV5(`${documentId}:${parserName}:${parserVersion}`.toLowerCase());
 }
 
+/** Attempt id of what a service made besides of one request: found by two processes, or twice, it is booked once. */
+export function twinAttemptId(attemptId: string, remoteId: string): string {
+  return uuidV5(`${attemptId}:twin:${remoteId}`);
+}
+
 /** `chunk_id`: position `ord` in the chunks one chunker version makes of one parse. */
 export function chunkId(parse: string, chunkerName: string, chunkerVersion: string, ord: number): string {
   return uuidV5(`${parse}:${chunkerName}:${chunkerVersion}:${ord}`.toLowerCase());

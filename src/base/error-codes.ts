@@ -198,7 +198,7 @@ export const ERROR_CODES = {
     category: 'budget',
     exit: 5,
     title: 'A budget is stopped because a service charged more than was foreseen',
-    fix: 'See `tvdb costs holds`, then acknowledge the overrun.',
+    fix: 'See what was charged with `tvdb costs acknowledge`; the budget goes on when you acknowledge it by its id.',
   },
   E205: {
     category: 'internal',

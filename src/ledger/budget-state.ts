@@ -130,7 +130,7 @@ function limitError(state: BudgetState, asked: Asked, resets: number): TvdbError
 function frozenError({ budget, period_id: period }: BudgetState): TvdbError {
   return new TvdbError('E204', {
     message: `The budget for ${scopeText(budget)} is stopped: a request was charged more than was reserved for it`,
-    why: `attempt ${budget.frozen_by} overran its hold`,
+    why: `attempt ${budget.frozen_by} was charged above what was reserved for it`,
     chargedNanoUsd: 0,
     facts: {
       budget_id: budget.budget_id,

@@ -17,7 +17,7 @@ export interface OurCharge {
 /** One line of a service's bill. */
 export interface TheirCharge {
   readonly service: ServiceName;
-  /** Whatever the line names the request by: our attempt, its job, its request. The first that is known counts. */
+  /** Whatever the line names the request by: our attempt, its job, its request. The first that is known counts, the service's own before ours. */
   readonly ids: readonly string[];
   readonly nanoUsd: number;
 }
@@ -48,15 +48,16 @@ export interface Comparison {
 
 /**
  * Compares all charges of one side with all of the other. Several lines for one request are added up: a service that billed
- * twice shows as another amount. What the ledger holds as unknown or provisional is no difference; it is listed apart.
+ * twice, and whose second job is not in the ledger, shows as another amount. What the ledger holds as unknown or provisional is no difference; it is listed apart.
  */
 export function compareCharges(ours: readonly OurCharge[], theirs: readonly TheirCharge[]): Comparison {
-  const byId = new Map<string, OurCharge>();
-  for (const charge of ours) for (const id of [charge.attemptId, ...charge.remoteIds]) byId.set(id, charge);
+  const byAttempt = new Map(ours.map((charge) => [charge.attemptId, charge]));
+  const byRemote = new Map(ours.flatMap((charge) => charge.remoteIds.map((id) => [id, charge] as const)));
   const billed = new Map<OurCharge, number>();
   const differences: Difference[] = [];
   for (const line of theirs) {
-    const known = line.ids.map((id) => byId.get(id)).find((one) => one !== undefined);
+    // The service's own ids first: what it made twice of one request has our attempt in both lines.
+    const known = firstKnown(line.ids, byRemote) ?? firstKnown(line.ids, byAttempt);
     if (known !== undefined) billed.set(known, (billed.get(known) ?? 0) + line.nanoUsd);
     else if (line.nanoUsd > 0) {
       const { service, ids, nanoUsd } = line;
@@ -94,4 +95,8 @@ export function compareCharges(ours: readonly OurCharge[], theirs: readonly Thei
     theirsNanoUsd: theirs.reduce((sum, { nanoUsd }) => sum + nanoUsd, 0),
     equal,
   };
+}
+
+function firstKnown(ids: readonly string[], charges: ReadonlyMap<string, OurCharge>): OurCharge | undefined {
+  return ids.map((id) => charges.get(id)).find((one) => one !== undefined);
 }

@@ -20,7 +20,7 @@ import { markUnknown, type ReleaseProof, release, settle } from '../ledger/end.t
 import { hold } from '../ledger/hold.ts';
 import { attemptById, updateAttempt } from '../store/attempts.ts';
 import { findHold } from '../store/holds.ts';
-import { spentByJob } from '../store/job-spend.ts';
+import { agreedSpendOf } from '../store/job-spend.ts';
 import type { Trx } from '../store/open.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
 import type { PipelineDeps } from './stage.ts';
@@ -87,7 +87,7 @@ async function take(
 /** A job spends up to what was agreed to at its upload; one that nobody was asked about, up to what goes without asking. */
 async function checkConsent(trx: Trx, job: Payer['shares'][number]['job'], amount: number, settings: Settings) {
   const agreed = job.consent_nano_usd ?? settings.COST_AUTO_APPROVE_USD;
-  const spent = await spentByJob(trx, job.job_id);
+  const spent = await agreedSpendOf(trx, job.job_id);
   if (spent + amount <= agreed) return;
   throw new TvdbError('E202', {
     message: `Job ${shortId(job.job_id)} may spend ${formatUsd(agreed)}; ${formatUsd(spent + amount, 'up')} would be needed`,

@@ -7,6 +7,7 @@ import type { AttemptRow } from '../store/schema.ts';
 import { isStoreFailure } from '../store/store-error.ts';
 import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
+import { chooseOne } from './twins.ts';
 
 /** First look for an order whose outcome is unknown: the service needs a moment to list it. */
 export const FIRST_LOOK_MS = 1_000;
@@ -15,7 +16,8 @@ const LEAST_WAIT_MS = 500;
 
 /**
  * Looks once. Absence is proven only after UNKNOWN_OUTCOME_WINDOW and a grace of a quarter of it, by a list that was read
- * far enough back. Two batches of one order: the older is adopted, the others are cancelled and reported.
+ * far enough back. Two batches of one order: the older is adopted, the others are booked as overruns and
+ * cancelled.
  */
 export async function lookForBatch(
   open: OpenBatch,
@@ -27,13 +29,14 @@ export async function lookForBatch(
   const { from } = searchWindow(open, clock.now());
   const found = await batch.find(attemptId, from, abort).catch(passing(context));
   if (!Array.isArray(found)) return again(found.message, open, context);
-  const [remoteId, ...more] = found;
+  const { remoteId, twins } = await chooseOne(open, found, record, context);
   if (remoteId !== undefined) {
     const data = { remote_id: remoteId, rows: open.rows, tokens: open.units, adopted: true };
     await record((trx) => updateAttempt(trx, attemptId, { outcome: 'adopted', remote_id: remoteId }), {
       event: { code: 'EMBED_BATCH_CREATED', attemptId, data },
     });
-    if (more.length > 0) await cancelMore(attemptId, more, batch, context);
+    // One that cannot be told now is told by `settleBatchesLeft`.
+    for (const id of twins) await batch.cancel(id, abort).catch(passing(context));
     return { remoteId };
   }
   const deadline = (open.sent ?? open.started_at) + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
@@ -53,20 +56,6 @@ function again(why: string, open: OpenBatch, context: StageContext, deadline?: n
     note: `it is not known whether the order of the batch arrived: ${why}; nothing is ordered again until that is known`,
     write: (trx) => endAttempt(trx, open.attempt_id, { outcome: 'unknown' }, context),
   };
-}
-
-/** The service made several batches of one order and bills what each does. */
-async function cancelMore(
-  attemptId: string,
-  more: readonly string[],
-  batch: EmbedBatchService,
-  context: StageContext,
-): Promise<void> {
-  const data = { remote_ids: more.slice(0, 10), batches: more.length };
-  await context.record(async () => {}, {
-    event: { code: 'EMBED_BATCH_OVERRUN', severity: 'error', attemptId, data },
-  });
-  for (const remoteId of more) await batch.cancel(remoteId, context.abort).catch(passing(context));
 }
 
 /**

@@ -4,13 +4,14 @@ import { isFailed } from '../domain/job-state.ts';
 import { searchWindow, updateAttempt } from '../store/attempts.ts';
 import { documentById } from '../store/documents.ts';
 import { batchesLeftBehind, type OpenBatch, openBatch } from '../store/embed-batches.ts';
-import { appendEvent } from '../store/events.ts';
 import { jobById } from '../store/jobs/find.ts';
 import type { JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
 import { type Collector, collectBatch, endBatch } from './economy-collect.ts';
 import { ageOf } from './economy-look.ts';
 import type { PipelineDeps } from './stage.ts';
+import { chooseOne } from './twins.ts';
+import { unleased } from './unleased.ts';
 
 /**
  * Cancels the batch of a job that was just stopped, as far as that is possible; what goes wrong is logged, and a later
@@ -53,8 +54,8 @@ async function settleOne(open: OpenBatch, deps: PipelineDeps, abort: AbortSignal
     open.remote_id === null
       ? await batch.find(open.attempt_id, searchWindow(open, clock.now()).from, abort)
       : [open.remote_id];
-  const [remoteId, ...more] = ids;
-  for (const id of more) await batch.cancel(id, abort);
+  const { remoteId, twins } = await chooseOne(open, ids, collector.commit, deps);
+  for (const id of twins) await batch.cancel(id, abort);
   if (remoteId === undefined) {
     if (age < settings.UNKNOWN_OUTCOME_WINDOW * 1.25)
       return store.write((trx) => endAttempt(trx, open.attempt_id, { outcome: 'unknown' }, deps));
@@ -77,18 +78,12 @@ async function settleOne(open: OpenBatch, deps: PipelineDeps, abort: AbortSignal
 
 /** Without a lease: nobody works on a job that has ended. Vectors of a deleted document are not kept. */
 async function collectorOf(job: JobRow, deps: PipelineDeps, abort: AbortSignal): Promise<Collector> {
-  const { store, clock, ids } = deps;
-  const isKept = (await documentById(store.db, job.document_id)) !== undefined;
+  const isKept = (await documentById(deps.store.db, job.document_id)) !== undefined;
   return {
     deps,
     abort,
     chunks: isKept ? null : [],
     lacking: new Set(),
-    commit: (write, { event } = {}) =>
-      store.write(async (trx) => {
-        await write(trx);
-        if (event !== undefined)
-          await appendEvent(trx, { ...event, eventId: ids.uuid(), at: clock.now(), subject: job });
-      }),
+    commit: unleased(job, deps),
   };
 }

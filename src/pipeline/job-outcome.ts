@@ -8,6 +8,7 @@ import { type ServiceSpend, spentByJob, spentByService } from '../store/job-spen
 import { jobById } from '../store/jobs/find.ts';
 import type { Db } from '../store/open.ts';
 import type { AttemptRow, DocumentRow, JobEventRow, JobRow } from '../store/schema.ts';
+import { isTwin } from '../store/twins.ts';
 import { progressOf } from './stage.ts';
 import { type Span, type SpanStatus, timeline } from './timeline.ts';
 
@@ -99,8 +100,9 @@ function stepsOf(spans: readonly Span[]): StepOutcome[] {
 
 function usesOf(attempts: readonly AttemptRow[], spent: ReadonlyMap<ServiceName, ServiceSpend>): ServiceUse[] {
   const uses = new Map<string, ServiceUse>();
-  for (const { service, origin, units, sent } of attempts) {
-    if (sent === null) continue;
+  for (const { service, origin, units, sent, operation } of attempts) {
+    // Its money is in the sum of its service; it was not asked for.
+    if (sent === null || isTwin({ operation })) continue;
     const key = `${service} ${origin}`;
     const { nano, provisional } = (origin === 'real' && spent.get(SERVICE_OF[service])) || FREE;
     const before = uses.get(key) ?? { service, origin, requests: 0, units: 0, nanoUsd: nano, provisional };

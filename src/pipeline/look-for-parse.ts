@@ -5,6 +5,7 @@ import { searchWindow, updateAttempt } from '../store/attempts.ts';
 import type { AttemptRow, JobRow } from '../store/schema.ts';
 import { endAttempt } from './attempt-money.ts';
 import type { Outcome, StageContext } from './stage.ts';
+import { chooseOne } from './twins.ts';
 
 /** What a look found: the remote job, proof that there is none, or nothing yet (the job rests until the next look). */
 export type Looked = { remoteId: string } | { absent: string } | Outcome;
@@ -14,7 +15,7 @@ const LEAST_WAIT_MS = 500;
 
 /**
  * Looks once. Two remote jobs for one attempt: the service made both of one request; the older is adopted and the other
- * is reported. Absence is proven only after UNKNOWN_OUTCOME_WINDOW and a grace of a quarter of it, and by a list that was
+ * is booked as an overrun. Absence is proven only after UNKNOWN_OUTCOME_WINDOW and a grace of a quarter of it, and by a list that was
  * read to its end.
  */
 export async function lookFor(
@@ -37,12 +38,11 @@ export async function lookFor(
     const { message, retry } = asTvdbError(thrown);
     return again(message, attempt, context, { leastMs: retry.kind === 'after' ? retry.ms : 0 });
   }
-  const [remoteId, ...more] = found;
+  const { remoteId } = await chooseOne(attempt, found, context.record, context);
   if (remoteId !== undefined) {
     await context.record((trx) => updateAttempt(trx, attempt.attempt_id, { outcome: 'adopted', remote_id: remoteId }), {
       event: { code: 'PARSE_ADOPTED', attemptId: attempt.attempt_id, data: { remote_id: remoteId } },
     });
-    if (more.length > 0) await reportMore(attempt, more, context);
     return { remoteId };
   }
   // What ran in a process that is gone needs no grace.
@@ -78,16 +78,4 @@ function again(
     note: `it is not known whether the parse request arrived: ${why}; nothing is sent again until that is known`,
     write: (trx) => endAttempt(trx, attempt.attempt_id, { outcome: 'unknown' }, context),
   };
-}
-
-/** The service made several jobs of one request and may bill them all: one is used, the others are for people to see. */
-async function reportMore(attempt: AttemptRow, more: readonly string[], { record }: StageContext): Promise<void> {
-  await record(async () => {}, {
-    event: {
-      code: 'PARSE_OVERRUN',
-      severity: 'error',
-      attemptId: attempt.attempt_id,
-      data: { remote_ids: more.slice(0, 10), jobs: more.length },
-    },
-  });
 }

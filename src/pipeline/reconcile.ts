@@ -4,7 +4,7 @@ import { isEnded } from '../domain/job-state.ts';
 import { creditPrice, creditsCost } from '../domain/price-book.ts';
 import { type Comparison, compareCharges, type OurCharge, type TheirCharge } from '../ledger/reconcile.ts';
 import type { ParseService } from '../services/parse/port.ts';
-import { searchWindow, updateAttempt } from '../store/attempts.ts';
+import { attemptById, searchWindow, updateAttempt } from '../store/attempts.ts';
 import { type BilledAttempt, billedAttempts } from '../store/billed-attempts.ts';
 import { jobById } from '../store/jobs/find.ts';
 import { deadWorkers } from '../store/workers.ts';
@@ -12,8 +12,10 @@ import { endAttempt } from './attempt-money.ts';
 import { correctCharges } from './correct-charges.ts';
 import { parseOptions } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
+import { chooseOne } from './twins.ts';
+import { unleased } from './unleased.ts';
 
-type Deps = Pick<PipelineDeps, 'store' | 'clock' | 'router' | 'settings' | 'prices' | 'log'>;
+type Deps = Pick<PipelineDeps, 'store' | 'clock' | 'ids' | 'router' | 'settings' | 'prices' | 'log'>;
 
 export interface ReconcileOptions {
   /** Requests made since then. */
@@ -49,7 +51,7 @@ const ALL = 100_000;
 
 /**
  * First what can be resolved is: provisional sums get the service's figure, unknown holds of parses are looked for, settled
- * with what was billed, or released when the service provably has none. Then every request is compared, and what still
+ * with what was billed, or released when the service provably has none; what it made besides of one request is booked. Then every request is compared, and what still
  * differs is returned. A hold of a job that a worker has in hand is left to it. With `theirs` the ledger is compared with
  * a file instead; unknown holds the file has a sum for are settled with it.
  */
@@ -152,7 +154,7 @@ async function look(row: BilledAttempt, service: ParseService, deps: Deps, signa
     return { nanoUsd: null, asked: false, resolution: null };
   let remoteId = row.remote_id;
   if (remoteId === null && unknown) {
-    const [found] = await service.findByAttempt(row.attempt_id, searchWindow(row, clock.now()), signal);
+    const found = await lookedFor(row, service, deps, signal);
     if (found === undefined) {
       const proven = clock.now() >= row.sent + settings.UNKNOWN_OUTCOME_WINDOW * 1.25;
       return { nanoUsd: proven ? 0 : null, asked: true, resolution: proven ? await givenBack(row, deps) : null };
@@ -169,6 +171,15 @@ async function look(row: BilledAttempt, service: ParseService, deps: Deps, signa
   // A parse whose job goes on is settled where its result is taken.
   if (!(await hasEnded(row, deps)) && row.outcome !== 'failed') return { nanoUsd, asked: true, resolution: adopted };
   return { nanoUsd, asked: true, resolution: (await settleWith(row, credits, deps)) ?? adopted };
+}
+
+/** The remote job of a request; several are booked as the charges they are. */
+async function lookedFor(row: BilledAttempt, service: ParseService, deps: Deps, signal: AbortSignal) {
+  const { store, clock } = deps;
+  const found = await service.findByAttempt(row.attempt_id, searchWindow(row, clock.now()), signal);
+  const [attempt, job] = [await attemptById(store.db, row.attempt_id), await jobById(store.db, row.job_id)];
+  if (attempt === undefined || job === undefined) return found[0];
+  return (await chooseOne(attempt, found, unleased(job, deps), deps)).remoteId;
 }
 
 async function inHand({ job_id: jobId }: BilledAttempt, { store, clock }: Deps): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { isEnded, type Step, stepOf } from '../domain/job-state.ts';
 import type { EventCode } from '../store/events.ts';
 import type { AttemptRow, JobEventRow, JobRow } from '../store/schema.ts';
+import { isTwin } from '../store/twins.ts';
 
 /** How a try of a step ended, or `run` while it goes on; `wait`: it rests; `lost`: its worker died. */
 export type SpanStatus = 'ok' | 'retry' | 'wait' | 'fail' | 'lost' | 'skip' | 'run';
@@ -58,6 +59,7 @@ const NOTES: readonly string[] = [
   'PARSE_INCOMPLETE',
   'EMBED_CACHE_HIT',
   'EMBED_UNKNOWN',
+  'EMBED_BATCH_OVERRUN',
   'WEBHOOK_RECEIVED',
   'LEASE_RECLAIMED',
   'RESUMED',
@@ -160,7 +162,8 @@ function finishLast(last: OpenSpan, job: JobRow, now: number): void {
 
 function numbered(spans: readonly OpenSpan[], attempts: readonly AttemptRow[], origin: number): Span[] {
   const tries = new Map<Step, number>();
-  const left = [...attempts].sort((a, b) => a.started_at - b.started_at);
+  // What a service made besides of a request is no try of anything.
+  const left = attempts.filter((one) => !isTwin(one)).sort((a, b) => a.started_at - b.started_at);
   return spans.map((span, index) => {
     const before = spans.slice(0, index).findLast((earlier) => earlier.stage === span.stage);
     // A wait for one's turn, for money or for a service is no failed try.

@@ -9,6 +9,7 @@ import type { Db } from '../store/open.ts';
 import { type ParseIdentity, rememberParse } from '../store/parse-cache.ts';
 import { type PageStart, pageStartsOf, pagesOf, parseById, setIncomplete, setMarkdown } from '../store/parses.ts';
 import type { DocumentRow, JobRow, ParseRow } from '../store/schema.ts';
+import { isTwin } from '../store/twins.ts';
 import type { Stage, StageEvent } from './stage.ts';
 
 export const validateParse: Stage = async (job, { store, settings, clock }) => {
@@ -71,7 +72,7 @@ export function parseIdentity(
 /** What the parse of a job was billed; `null` when any part of it is not known. */
 async function creditsOf(db: Db, jobId: string): Promise<number | null> {
   const paid = (await attemptsOfJob(db, jobId)).filter(
-    ({ service, origin, outcome }) => service === 'parse' && origin === 'real' && outcome === 'ok',
+    (one) => one.service === 'parse' && one.origin === 'real' && one.outcome === 'ok' && !isTwin(one),
   );
   if (paid.length === 0) return null;
   return paid.reduce<number | null>(

@@ -59,7 +59,7 @@ export function createBatchEndpoints(parts: BatchParts): BatchEndpoints {
         throw openaiRefusal(404, `No such File object: ${body.input_file_id}`, { param: 'input_file_id' });
       const { rows, problems } = await readRows(file.text(), embeddings.check);
       const header = request.headers['x-client-request-id'];
-      const batch: Batch = {
+      const made = (): Batch => ({
         id: `batch_${ids.uuid().replaceAll('-', '')}`,
         inputFileId: file.id,
         attemptId: body.metadata?.tvdb_attempt ?? (typeof header === 'string' ? header : null),
@@ -76,14 +76,16 @@ export function createBatchEndpoints(parts: BatchParts): BatchEndpoints {
         outputFileId: null,
         errorFileId: null,
         tokens: 0,
-      };
+      });
+      const batch = made();
       const waiting = [batch, ...[...batches.values()].map(update)].reduce((sum, one) => sum + enqueuedTokens(one), 0);
       if (waiting > parts.mostTokens) {
         const message = `Enqueued token limit reached. Limit: ${parts.mostTokens} enqueued tokens. Please try again once some in_progress batches have been completed.`;
         problems.push({ code: 'token_limit_exceeded', line: null, message, param: null });
       }
-      batches.set(batch.id, batch);
-      return { status: 200, body: batchJson(batch), accepted: [batch.id] };
+      const all = [batch, ...(request.fault?.action === 'duplicate' ? [made()] : [])];
+      for (const one of all) batches.set(one.id, one);
+      return { status: 200, body: batchJson(batch), accepted: all.map(({ id }) => id) };
     },
     list({ query }) {
       const all = [...batches.values()].reverse().map(update);

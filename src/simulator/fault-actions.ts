@@ -19,9 +19,9 @@ export const FAULT_ACTIONS = {
     huge: 'the body behind 64 MB of spaces (:mb=…)',
     redirect: '302 to elsewhere (:to=…)',
   },
-  /** Things that only `parse.create` can do. */
+  /** Things that only calls which make something there can do: `parse.create` and `batches.create`. */
   create: {
-    duplicate: 'two jobs are made by one call',
+    duplicate: 'two jobs, or batches, are made by one call',
   },
   /** Things that can be wrong with an embeddings answer. */
   embeddings: {

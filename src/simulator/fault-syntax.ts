@@ -73,7 +73,7 @@ function actionsOf(target: string): string[] | undefined {
   return [
     ...Object.keys(FAULT_ACTIONS.answer),
     ...(target === 'embeddings' ? Object.keys(FAULT_ACTIONS.embeddings) : []),
-    ...(target === 'parse.create' ? Object.keys(FAULT_ACTIONS.create) : []),
+    ...(['parse.create', 'batches.create'].includes(target) ? Object.keys(FAULT_ACTIONS.create) : []),
   ];
 }
 

@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Origin } from '../domain/service-mode.ts';
 import type { Db } from './open.ts';
 import type { AttemptRow } from './schema.ts';
+import { IS_TWIN } from './twins.ts';
 
 /** What the requests of a period may be told apart by, besides service and origin. */
 export const TOTAL_KEYS = ['mode', 'job', 'document', 'run', 'cost-center', 'tag'] as const;
@@ -15,7 +16,10 @@ export interface AttemptTotal {
   key: string | null;
   /** Name of the document, for the keys `job` and `document`; `null` otherwise or once it was deleted. */
   filename: string | null;
-  /** Requests that left, or may have left, this machine or the mock's door. One for several jobs counts for each of them. */
+  /**
+   * Requests that left, or may have left, this machine or the mock's door. One for several jobs counts for each of them; one
+   * that a service took twice counts twice, as it does in budgets and on the bill.
+   */
   requests: number;
   /** Pages for `parse`, tokens for `embed`. */
   units: number;
@@ -155,7 +159,7 @@ export async function firstRequestSlots(
 
 /** What a job asked of services so far. */
 export interface JobRequests {
-  /** Requests that left. */
+  /** Requests that left; what a service made of one besides is none. */
   requests: number;
   /** Of its newest parse. */
   remoteId: string | null;
@@ -168,6 +172,7 @@ export async function requestsOfJobs(db: Db, jobIds: readonly string[]): Promise
   const { rows } = await sql<{ job_id: string } & JobRequests>`
     WITH mine AS (
       SELECT a.rowid AS n, a.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id FROM attempts a
+      WHERE NOT ${IS_TWIN}
       UNION ALL
       SELECT a.rowid, s.job_id, a.attempt_id, a.service, a.sent, a.remote_id, a.upstream_request_id
       FROM attempt_shares s JOIN attempts a ON a.attempt_id = s.attempt_id)

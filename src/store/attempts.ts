@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Origin } from '../domain/service-mode.ts';
 import type { Db, Trx } from './open.ts';
 import type { AttemptRow } from './schema.ts';
+import { IS_TWIN, TWIN_OPERATIONS } from './twins.ts';
 
 export interface Intent {
   attemptId: string;
@@ -69,7 +70,7 @@ export async function attemptById(db: Db, attemptId: string): Promise<AttemptRow
   return db.selectFrom('attempts').selectAll().where('attempt_id', '=', attemptId).executeTakeFirst();
 }
 
-/** The newest attempt of a job at a service, whatever became of it. */
+/** The newest attempt of a job at a service, whatever became of it. Twins are none: nobody made them. */
 export async function latestAttempt(
   db: Db,
   jobId: string,
@@ -81,6 +82,7 @@ export async function latestAttempt(
       .selectAll()
       .where('job_id', '=', jobId)
       .where('service', '=', service)
+      .where('operation', 'not in', TWIN_OPERATIONS)
       // In the order they were made: the wall clock may have been set back between two of them.
       .orderBy(sql`rowid`, 'desc')
       .executeTakeFirst()
@@ -117,7 +119,7 @@ export async function sharersOf(db: Db, jobId: string, attemptIds: readonly stri
 export async function embeddingsInDoubt(db: Db, jobId: string): Promise<AttemptRow[]> {
   const { rows } = await sql<AttemptRow>`
     SELECT a.* FROM attempts a
-    WHERE a.service = 'embed' AND a.origin = 'real' AND a.operation <> 'embed_batch'
+    WHERE a.service = 'embed' AND a.origin = 'real' AND a.operation <> 'embed_batch' AND NOT ${IS_TWIN}
       AND (a.job_id = ${jobId} OR a.attempt_id IN (SELECT attempt_id FROM attempt_shares WHERE job_id = ${jobId}))
       AND a.started_at > COALESCE((
         SELECT MAX(at) FROM job_events

@@ -4,6 +4,7 @@ import { ENDED_STATUSES } from '../domain/job-state.ts';
 import type { Db, Trx } from './open.ts';
 import type { AttemptRow } from './schema.ts';
 import type { EmbedBatchesTable } from './services-schema.ts';
+import { IS_TWIN } from './twins.ts';
 
 /** A batch that may still bring something, with its attempt. */
 export interface OpenBatch extends AttemptRow {
@@ -46,17 +47,20 @@ export async function closeBatch(
   return numUpdatedRows === 1n;
 }
 
-/** The open batch of a job; it has one at most. */
+/** The open batch of a job; it has one at most. It does not wait for what the service made of its order besides. */
 export async function openBatch(db: Db, jobId: string): Promise<OpenBatch | undefined> {
-  const [first] = await open(db, sql`b.job_id = ${jobId}`);
+  const [first] = await open(db, sql`b.job_id = ${jobId} AND NOT ${IS_TWIN}`);
   return first;
 }
 
 const ENDED = sql.join(ENDED_STATUSES.map((status) => sql.lit(status)));
 
-/** Open batches whose jobs have ended without them (cancelled, failed): what they finish is billed all the same. */
+/**
+ * Open batches nobody waits for: those whose jobs have ended without them (cancelled, failed), and those a service made
+ * besides of one order. What they finish is billed all the same.
+ */
 export async function batchesLeftBehind(db: Db): Promise<OpenBatch[]> {
-  return open(db, sql`b.job_id IN (SELECT job_id FROM upload_jobs WHERE status IN (${ENDED}))`);
+  return open(db, sql`(${IS_TWIN} OR b.job_id IN (SELECT job_id FROM upload_jobs WHERE status IN (${ENDED})))`);
 }
 
 async function open(db: Db, which: ReturnType<typeof sql>): Promise<OpenBatch[]> {
@@ -73,12 +77,12 @@ export interface EarlierBatch {
   refused: number;
 }
 
-/** The batches of a job that ended, oldest first, since the user last took the job up. */
+/** The batches a job ordered that ended, oldest first, since the user last took the job up. */
 export async function endedBatches(db: Db, jobId: string): Promise<EarlierBatch[]> {
   const { rows } = await sql<EarlierBatch>`
     SELECT b.status, b.answered, b.refused
     FROM embed_batches b JOIN attempts a ON a.attempt_id = b.attempt_id
-    WHERE b.job_id = ${jobId} AND b.ended_at IS NOT NULL
+    WHERE b.job_id = ${jobId} AND b.ended_at IS NOT NULL AND NOT ${IS_TWIN}
       AND a.started_at > COALESCE((
         SELECT MAX(at) FROM job_events
         WHERE job_id = ${jobId} AND code = 'RESUMED' AND json_extract(data, '$.by') = 'user'), -1)

@@ -5,6 +5,7 @@
 import { sql } from 'kysely';
 import { type Delivery, isEndEvent } from '../domain/webhook.ts';
 import type { Db, Trx } from './open.ts';
+import { IS_TWIN } from './twins.ts';
 
 /** A verified delivery as it is kept. */
 export interface NewDelivery extends Delivery {
@@ -46,6 +47,7 @@ const AWAITED = sql`
   SELECT a.job_id, a.remote_id, MAX(a.rowid) FROM attempts a
   JOIN upload_jobs j ON j.job_id = a.job_id
   WHERE j.park_reason = 'awaiting_result' AND j.lease_owner IS NULL AND j.status = 'parse_queued' AND a.service = 'parse'
+    AND NOT ${IS_TWIN}
   GROUP BY a.job_id`;
 
 /** Unhandled deliveries about the parse a parked job waits for. Cheap when the inbox is empty: asked at every look. */

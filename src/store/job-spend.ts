@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { ServiceName } from '../domain/service-mode.ts';
 import type { Db } from './open.ts';
+import { IS_TWIN } from './twins.ts';
 
 /**
  * Nano-USD a job has spent or has reserved, nothing that was given back. Of a request that carries chunks of several jobs
@@ -9,6 +10,16 @@ import type { Db } from './open.ts';
  */
 export async function spentByJob(db: Db, jobId: string): Promise<number> {
   return (await spentByJobs(db, [jobId])).get(jobId) ?? 0;
+}
+
+/**
+ * The part of it that was agreed to, or has to be: what a service did a second time on its own account is not asked for,
+ * and whether anything more is spent after it is agreed to where it is acknowledged.
+ */
+export async function agreedSpendOf(db: Db, jobId: string): Promise<number> {
+  const { rows } = await sql<{ nano: number | null }>`
+    SELECT SUM(nano) AS nano FROM (${parts([jobId], sql`NOT ${IS_TWIN}`)})`.execute(db);
+  return rows[0]?.nano ?? 0;
 }
 
 /** The same for many jobs; those that spent nothing are missing. */
@@ -31,8 +42,8 @@ export async function spentByService(db: Db, jobId: string): Promise<Map<Service
   return new Map(rows.map(({ service, nano, provisional }) => [service, { nano, provisional: provisional === 1 }]));
 }
 
-/** The parts of jobs in their holds, summed by job and service. */
-function parts(jobIds: readonly string[]) {
+/** The parts of jobs in their holds, summed by job and service; of the attempts `a` that meet a condition. */
+function parts(jobIds: readonly string[], which = sql`TRUE`) {
   const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(jobIds)}))`;
   return sql`
     WITH parts AS (
@@ -41,7 +52,7 @@ function parts(jobIds: readonly string[]) {
       UNION ALL
       SELECT a.attempt_id, a.job_id,
         a.units - COALESCE((SELECT SUM(units) FROM attempt_shares o WHERE o.attempt_id = a.attempt_id), 0)
-      FROM attempts a WHERE a.job_id IN ${wanted}
+      FROM attempts a WHERE a.job_id IN ${wanted} AND ${which}
     )
     SELECT p.job_id, h.service, MAX(h.provisional) AS provisional,
       CAST(SUM(ROUND(1.0 * COALESCE(h.settled_amount, h.amount) * p.units / h.units)) AS INTEGER) AS nano

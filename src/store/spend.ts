@@ -98,24 +98,3 @@ export const FOLD: Readonly<Record<keyof Totals, RawBuilder<number | null>>> = {
   held: sql`SUM(${sql.raw(HELD)})`,
   requests: sql`SUM(s.kind = 'hold')`,
 };
-
-/** A charge above its hold that nobody has acknowledged. */
-export interface Overrun {
-  attempt_id: string;
-  job_id: string | null;
-  service: SpendRow['service'];
-  at: number;
-  hold_amount: number;
-  /** What was charged on top. */
-  amount: number;
-}
-
-/** Every overrun that is not acknowledged, oldest first. */
-export async function openOverruns(db: Db): Promise<Overrun[]> {
-  const { rows } = await sql<Overrun>`
-    SELECT s.attempt_id, s.job_id, s.service, s.at, s.hold_amount, s.amount FROM spend s
-    WHERE s.kind IN ('overrun', 'correction_up')
-      AND NOT EXISTS (SELECT 1 FROM spend a WHERE a.attempt_id = s.attempt_id AND a.kind = 'acknowledge')
-    ORDER BY s.seq`.execute(db);
-  return rows;
-}

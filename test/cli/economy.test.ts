@@ -119,3 +119,30 @@ describe('T02 a process killed while it orders or collects a batch', () => {
     expect(asked('batches.create')).toBe(1);
   });
 });
+
+describe('T05 a batch that the service made twice of one order', () => {
+  it('is adopted and cancelled, both are in the ledger, and the budgets stop until it is seen', async () => {
+    const { upload, run, asked, end, simulator } = await place({ faults: 'batches.create=duplicate' });
+    const killed = await upload({ TVDB_FAULT: 'economy.after_create' });
+    expect(killed.signal).toBe('SIGKILL');
+    const json = async (...args: string[]) => JSON.parse((await run([...args, '--json'])).out).data;
+    const next = await run(['run']);
+    expect([next.code, next.err]).toEqual([0, expect.any(String)]);
+    expect([asked('batches.create'), asked('batches.cancel')]).toEqual([1, 1]);
+    const made = simulator.log().flatMap((one) => (one.operation === 'batches.create' ? one.made : []));
+    const { overruns } = await json('costs', 'acknowledge');
+    expect(overruns).toMatchObject([{ service: 'openai', reserved_nano_usd: 0 }]);
+    const [{ attempt_id: twin, job_id: job }] = overruns;
+    const traced = await json('trace', job);
+    expect(traced.events).toContainEqual(
+      expect.objectContaining({ code: 'EMBED_BATCH_OVERRUN', severity: 'error', remote_id: made[1] }),
+    );
+    expect((await json('costs')).caps).toMatchObject([{ stopped_by: twin }]);
+    // The job was not kept waiting for it; the next command settles what it did until it was cancelled.
+    expect((await run(['run'])).code).toBe(0);
+    expect((await end()).jobs).toEqual(['complete']);
+    const seen = await json('costs', 'acknowledge', twin);
+    expect(seen).toMatchObject({ acknowledged: twin, overruns: [] });
+    expect(seen.budgets_released).toHaveLength(1);
+  });
+});

@@ -92,21 +92,37 @@ describe.concurrent('an embedding request that meets', () => {
 });
 
 describe('T05 two parses that the service made of one request', () => {
-  it('are one to us: the older is adopted, the other is reported', async (hooks) => {
+  it('are one to us: the older is adopted, the other is charged, and budgets stop until it is seen', async (hooks) => {
     const paid = await openCase(hooks, { faults: 'parse.create=duplicate' });
     await makeMany(paid.documents, 1, 47);
     const killed = await paid.run(upload(paid.documents), { TVDB_FAULT: 'parse.after_send' });
     expect(killed.signal).toBe('SIGKILL');
+    const json = async (...args: string[]) => JSON.parse((await paid.run([...args, '--json'])).out);
+    const stopped = await paid.run(['run']);
+    expect([stopped.code, stopped.out]).toEqual([5, expect.stringContaining('\toverrun\t')]);
+    expect(stopped.err).toMatch(/TVDB-E204[\s\S]*is stopped[\s\S]*tvdb costs acknowledge/);
+    const [create] = paid.simulator.requests('parse.create');
+    const [of, twin] = (await storeSide(paid.home)).attempts.filter(({ service }) => service === 'parse');
+    expect([of?.remote_id, twin?.remote_id]).toEqual(create?.made);
+    // Seen wherever money is looked at; and the whole bill is in the ledger although nothing else is done yet.
+    const { overruns } = (await json('costs', 'acknowledge')).data;
+    const nano = (await paid.simulator.bill()).nanoUsd / 2;
+    expect(overruns).toMatchObject([
+      { attempt_id: twin?.attempt_id, twin_of: of?.attempt_id, reserved_nano_usd: 0, overrun_nano_usd: nano },
+    ]);
+    const costs = (await json('costs')).data;
+    expect(costs.totals.spent_nano_usd).toBe(2 * nano);
+    expect(costs.caps.map((one: { stopped_by: string }) => one.stopped_by)).toEqual([twin?.attempt_id]);
+    expect((await json('doctor', 'ledger')).data.checks).toMatchObject([{ status: 'warn' }]);
+    expect((await json('costs', 'verify')).data).toMatchObject({ findings: [] });
+    const seen = await paid.run(['costs', 'acknowledge', twin?.attempt_id.slice(0, 8) ?? '']);
+    expect([seen.code, seen.err]).toEqual([0, expect.any(String)]);
     const after = await paid.run(['run']);
     expect([after.code, after.err]).toEqual([0, expect.any(String)]);
     const verdict = await judge(paid, { twins: 1 });
     expect(verdict).toMatchObject({ problems: [], creates: 1, accepted: 1 });
     expect(verdict.events).toMatchObject({ PARSE_ADOPTED: 1, PARSE_OVERRUN: 1 });
-    const [create] = paid.simulator.requests('parse.create');
-    const { attempts } = await storeSide(paid.home);
-    expect(attempts.filter(({ service }) => service === 'parse').map((one) => one.remote_id)).toEqual([
-      create?.made[0],
-    ]);
+    expect((await json('costs', 'acknowledge')).data.overruns).toEqual([]);
   });
 });
 

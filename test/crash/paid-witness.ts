@@ -2,7 +2,7 @@
  * Judges a store by what the simulator alone wrote down: its log and its bill. What is judged: every document parsed and
  * billed once, every request sent once, every payment known to the store, nothing left in doubt.
  */
-import type { Bill, BilledJob } from '../../src/simulator/bill.ts';
+import type { Bill } from '../../src/simulator/bill.ts';
 import type { LoggedRequest } from '../../src/simulator/request-log.ts';
 import { hashesOf, type StoredAttempt, type StoreSide, storeSide } from './paid-store.ts';
 import type { PaidCase } from './simulator-process.ts';
@@ -138,15 +138,29 @@ function settled(
 
 /**
  * The ledger knows every payment to the nano-dollar, and holds nothing for what was not paid. For an embedding request
- * whose answer was lost the hold stays: nobody knows.
+ * whose answer was lost the hold stays: nobody knows. Every line of the bill has a hold of its own: of several jobs made of
+ * one request each is paid, and the attempt that names it is the one that is charged.
  */
-function booked({ holds, ledgerOk }: StoreSide, bill: Bill): string[] {
-  const paid = new Map<string, number>();
-  for (const { attemptId, credits } of bill.jobs.filter(isFirst))
-    paid.set(attemptId ?? '', credits * NANO_USD_PER_CREDIT);
-  for (const { attemptId, nanoUsd } of bill.requests) paid.set(attemptId ?? '', nanoUsd);
+function booked({ attempts, holds, ledgerOk }: StoreSide, bill: Bill): string[] {
+  const named = new Map(attempts.map((one) => [one.remote_id, one.attempt_id]));
+  const lines = [
+    ...bill.jobs.map(({ jobId, attemptId, credits }) => ({
+      id: named.get(jobId) ?? (isFirst(jobId, attemptId, bill) ? attemptId : null) ?? `for ${jobId}`,
+      sum: credits * NANO_USD_PER_CREDIT,
+    })),
+    ...bill.requests.map(({ requestId, attemptId, nanoUsd }) => ({
+      id: named.get(requestId) ?? attemptId ?? `for ${requestId}`,
+      sum: nanoUsd,
+    })),
+  ];
+  const paid = new Map(lines.map(({ id, sum }) => [id, sum]));
   const known = new Map(holds.map((hold) => [hold.attempt_id, hold]));
+  const settled = holds.reduce((sum, one) => sum + one.paid, 0);
   return [
+    // Two lines may not hide behind one hold. What nobody knows the outcome of is not settled, and may be on the bill.
+    ...(holds.some(({ state }) => state === 'unknown') || settled === bill.nanoUsd
+      ? []
+      : [`${settled} booked in all where the bill says ${bill.nanoUsd}`]),
     ...(ledgerOk ? [] : ['the ledger does not add up']),
     ...[...paid.keys()].filter((id) => !known.has(id)).map((id) => `no hold for attempt ${id}, which is on the bill`),
     ...holds
@@ -160,9 +174,9 @@ function booked({ holds, ledgerOk }: StoreSide, bill: Bill): string[] {
   ];
 }
 
-/** Of several jobs that the service made of one request, the one that is used; the others are its own doing. */
-function isFirst({ jobId, attemptId }: BilledJob, _at: number, all: readonly BilledJob[]): boolean {
-  return all.find((one) => one.attemptId === attemptId)?.jobId === jobId;
+/** A job no attempt names (yet) is that of the request which made it, unless it is a second one. */
+function isFirst(jobId: string, attemptId: string | null, { jobs }: Bill): boolean {
+  return jobs.find((one) => one.attemptId === attemptId)?.jobId === jobId;
 }
 
 /**

@@ -32,7 +32,7 @@ export const ADVICE: Record<ErrorCode, string> = {
   E201: 'The answer names the limit, what is spent of it, and when it starts anew. Nothing was sent. With `--defer` jobs wait for that.',
   E202: 'The estimate is above `COST_AUTO_APPROVE_USD` and nobody could be asked. Nothing was sent. A job that turned out to cost more than was agreed to waits as well.',
   E203: 'A model or tier without a known price is never used: nobody could say what it costs.',
-  E204: 'Look at what was charged before you go on; until it is acknowledged nothing is spent from that budget.',
+  E204: 'A request cost more than its ceiling, or the service did one request twice and bills both (a twin). Look at what was charged before you go on; until it is acknowledged nothing is spent from that budget.',
   E205: 'The record of what was spent was changed, or is damaged. Keep a copy of the store.',
   E301: 'Status 429, or the limits set here. It passes by itself: the job waits and goes on. If it happens often, set `LLAMAPARSE_REQUESTS_PER_MINUTE`, `OPENAI_REQUESTS_PER_MINUTE` or `OPENAI_TOKENS_PER_MINUTE` to what your plan allows.',
   E302: 'Status 402, or a 429 that speaks of quota or credit. tvdb stops at once, for waiting changes nothing. After you raised the limit: `tvdb health <service> --reset`.',

@@ -1,10 +1,12 @@
 /** Rows that only a paid service, another machine or a crash would make. */
+import { twinAttemptId } from '../../src/base/derived-ids.ts';
 import { systemIds } from '../../src/base/ids.ts';
 import { CLOSED } from '../../src/domain/breaker.ts';
 import { fullBucket } from '../../src/domain/token-bucket.ts';
 import { encodeVector, vectorSha } from '../../src/domain/vector.ts';
-import { markUnknown, settle } from '../../src/ledger/end.ts';
+import { holdOf, markUnknown, settle } from '../../src/ledger/end.ts';
 import { hold } from '../../src/ledger/hold.ts';
+import { holdTwin } from '../../src/ledger/twin.ts';
 import { addVectors } from '../../src/search/vector-index.ts';
 import { insertIntent, markSent, updateAttempt } from '../../src/store/attempts.ts';
 import { saveBreaker } from '../../src/store/breakers.ts';
@@ -99,7 +101,10 @@ export async function pausedServices(home: string): Promise<void> {
   );
 }
 
-/** Money held for three requests: one that was not sent, one of unknown outcome, one that was charged above its hold. */
+/**
+ * Money held for three requests: one that was not sent, one of unknown outcome, one that was charged above its hold; and
+ * for a fourth that the service made besides of the last.
+ */
 export async function heldMoney(home: string): Promise<{ idle: string; lost: string; over: string }> {
   const [idle, lost, over] = [systemIds.uuid(), systemIds.uuid(), systemIds.uuid()];
   const now = Date.now();
@@ -121,6 +126,14 @@ export async function heldMoney(home: string): Promise<{ idle: string; lost: str
       await markUnknown(trx, { attemptId: lost, now });
       await updateAttempt(trx, over, { outcome: 'ok', remote_id: 'pjb-1', billed_units: 48 });
       await settle(trx, { attemptId: over, actual: 60_000_000, now });
+      const twin = { attemptId: twinAttemptId(over, 'pjb-2'), of: await holdOf(trx, over), now, timeZone: 'UTC' };
+      const made = { operation: 'parse_twin', requestHash: over, units: 12, origin: 'real' as const, now, runId };
+      const options = JSON.stringify({ twin_of: over });
+      await insertIntent(trx, { ...made, attemptId: twin.attemptId, jobId: job.job_id, service: 'parse', options });
+      await markSent(trx, twin.attemptId, now);
+      await updateAttempt(trx, twin.attemptId, { outcome: 'ok', remote_id: 'pjb-2' });
+      await holdTwin(trx, twin);
+      await settle(trx, { attemptId: twin.attemptId, actual: null, now });
     });
   });
   return { idle, lost, over };

@@ -4,7 +4,7 @@ import { acknowledge } from '../../src/ledger/acknowledge.ts';
 import { correct, markUnknown, release, settle } from '../../src/ledger/end.ts';
 import { openHolds, provisionalHolds } from '../../src/store/holds.ts';
 import { openStore, type Store } from '../../src/store/open.ts';
-import { openOverruns } from '../../src/store/spend.ts';
+import { openOverruns } from '../../src/store/overruns.ts';
 import { assertLedger, ledgerStore, NOON, take, totals } from '../setup/ledger.ts';
 
 const DAY = 'day:2026-11-27@UTC';

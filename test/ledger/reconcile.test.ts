@@ -47,6 +47,16 @@ describe('compareCharges', () => {
     expect(compareCharges(left, right).differences).toMatchObject([difference]);
   });
 
+  it('T05 tells a request from its twin, although the service names one attempt for both', () => {
+    const both = [ours('a', 5), ours('twin', 5)];
+    const line = (remoteId: string) => ({ service: 'llamaparse' as const, ids: ['a', remoteId], nanoUsd: 5 });
+    expect(compareCharges(both, [line('job-a'), line('job-twin')])).toMatchObject({ differences: [], equal: 2 });
+    // One that nobody has booked is still found.
+    expect(compareCharges(both, [line('job-a'), line('job-twin'), line('job-third')]).differences).toMatchObject([
+      { attemptId: 'a', kind: 'amount', oursNanoUsd: 5, theirsNanoUsd: 10 },
+    ]);
+  });
+
   it('lists what is unknown or provisional apart, with what the bill has of it', () => {
     const found = compareCharges([ours('a', null), ours('b', 9, { provisional: true })], [theirs('a', 3)]);
     expect(found.differences).toEqual([]);

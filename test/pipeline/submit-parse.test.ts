@@ -187,22 +187,6 @@ describe('T04 looking for a request', () => {
   });
 });
 
-describe('T05 two remote jobs for one request', () => {
-  it('adopts the older and reports the other as an overrun', async () => {
-    const line = await run({
-      onSubmit: async (create) => {
-        create();
-        create();
-        throw unknown();
-      },
-    });
-    expect(await attemptsOf(line, 'parse')).toMatchObject([{ outcome: 'ok', remote_id: 'pjb-1' }]);
-    const overrun = line.events.find(({ code }) => code === 'PARSE_OVERRUN');
-    expect(overrun).toMatchObject({ severity: 'error', data: JSON.stringify({ remote_ids: ['pjb-2'], jobs: 1 }) });
-    expect(line.remote.posts).toHaveLength(1);
-  });
-});
-
 describe('a process that dies around the request', () => {
   it.each([
     ['before it left', false],

@@ -38,6 +38,16 @@ const withBatch = async (lines: readonly unknown[], options: Partial<SimulatorOp
 const customIds = (lines: { custom_id: string }[]) => lines.map((one) => one.custom_id);
 
 describe('a batch', () => {
+  it('can be made twice by one call', async () => {
+    const batch = await withBatch(rows(3), { faults: 'batches.create=duplicate' });
+    const { data } = await batch.openai.batches.list();
+    expect(data).toHaveLength(2);
+    expect(new Set(data.map(({ input_file_id: file }) => file)).size).toBe(1);
+    await batch.clock.advance(HOUR);
+    await batch.look();
+    expect(batch.bill().requests).toHaveLength(2);
+  });
+
   it('is validated, worked on, finalised and completed, and costs half', async () => {
     const batch = await withBatch(rows(10));
     const statuses: string[] = [];

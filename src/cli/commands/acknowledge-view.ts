@@ -5,7 +5,7 @@ import { shortId } from '../../base/ids.ts';
 import { acknowledge } from '../../ledger/acknowledge.ts';
 import { wakeBudgetWaiters } from '../../store/jobs/wake.ts';
 import type { Db } from '../../store/open.ts';
-import { type Overrun, openOverruns } from '../../store/spend.ts';
+import { type Overrun, openOverruns } from '../../store/overruns.ts';
 import type { World } from '../../world.ts';
 import { plural, usd } from '../ui/format.ts';
 import { accent } from '../ui/text.ts';
@@ -27,13 +27,15 @@ export async function overrunsResult(db: Db): Promise<CommandResult> {
             { head: 'JOB' },
             { head: 'RESERVED', align: 'right' },
             { head: 'CHARGED ON TOP', align: 'right' },
+            { head: 'WHAT', flex: true },
           ],
           rows: overruns.map((one) => [
             accent(shortId(one.attempt_id)),
             serviceTitle(one.service),
             one.job_id === null ? null : shortId(one.job_id),
-            usd(one.hold_amount),
+            one.twin_of === null ? usd(one.hold_amount) : null,
             usd(one.amount),
+            whatText(one),
           ]),
         });
     },
@@ -82,9 +84,15 @@ export async function seen(typed: string, { store, clock }: World): Promise<Comm
   };
 }
 
+function whatText({ twin_of: of, amount }: Overrun): string {
+  if (of === null) return 'charged more than was reserved';
+  return `request ${shortId(of)} was done twice by the service${amount === 0 ? ', and billed once' : ''}`;
+}
+
 function overrunJson(one: Overrun) {
   return {
     attempt_id: one.attempt_id,
+    twin_of: one.twin_of,
     job_id: one.job_id,
     service: one.service,
     at: iso(one.at),

@@ -112,7 +112,9 @@ const MID_WORK: ReadonlySet<string> = new Set([
   'MODE_CHANGED',
   'PARSE_UNKNOWN',
   'PARSE_ADOPTED',
+  'PARSE_OVERRUN',
   'EMBED_UNKNOWN',
+  'EMBED_BATCH_OVERRUN',
 ]);
 
 /** How a step ended with this event; `null` while it goes on. */

@@ -24,6 +24,7 @@ const ACTIVITY_STATUSES = [
   'wait',
   'unknown',
   'adopted',
+  'overrun',
   'webhook',
   'fallback',
   'mode',
@@ -51,10 +52,12 @@ const LINES: Partial<Record<EventCode, Pick<Activity, 'kind' | 'status'>>> = {
   PARSE_REQUESTED: { kind: 'out', status: 'sent' },
   PARSE_UNKNOWN: { kind: 'mark', status: 'unknown' },
   PARSE_ADOPTED: { kind: 'mark', status: 'adopted' },
+  PARSE_OVERRUN: { kind: 'mark', status: 'overrun' },
   PARSE_CACHE_HIT: { kind: 'back', status: 'cached' },
   PARSE_STORED: { kind: 'back', status: 'ok' },
   EMBED_CACHE_HIT: { kind: 'back', status: 'cached' },
   EMBED_UNKNOWN: { kind: 'mark', status: 'unknown' },
+  EMBED_BATCH_OVERRUN: { kind: 'mark', status: 'overrun' },
   WEBHOOK_RECEIVED: { kind: 'back', status: 'webhook' },
   FALLBACK: { kind: 'mark', status: 'fallback' },
   MODE_CHANGED: { kind: 'mark', status: 'mode' },
@@ -110,9 +113,11 @@ function detailOf(event: JobEventRow, job: JobRow): string {
 const TOLD: ReadonlySet<string> = new Set<EventCode>([
   'PARSE_UNKNOWN',
   'PARSE_ADOPTED',
+  'PARSE_OVERRUN',
   'PARSE_CACHE_HIT',
   'EMBED_CACHE_HIT',
   'EMBED_UNKNOWN',
+  'EMBED_BATCH_OVERRUN',
   'WEBHOOK_RECEIVED',
   'FALLBACK',
   'MODE_CHANGED',
@@ -139,7 +144,7 @@ export function activityLine(page: Page, activity: Activity, name: string, ui: P
 
 function statusText(status: Activity['status']): Text {
   if (status === 'fail') return bad(status);
-  if (['retry', 'wait', 'unknown', 'fallback', 'taken back'].includes(status)) return warn(status);
+  if (['retry', 'wait', 'unknown', 'overrun', 'fallback', 'taken back'].includes(status)) return warn(status);
   return status === 'ok' || status === 'done' ? good(status) : status;
 }
 

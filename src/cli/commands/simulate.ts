@@ -14,7 +14,7 @@ export const simulateCommand = defineCommand({
     'happens after it was accepted. :accepted and :refused say whether the work is done before the fault strikes; "..." quotes a value.\n\n' +
     'Answers: a status such as 500 or 429:retry-after=2 (:html, :echo, :message=...), quota, rate, delay:2s, hang, ' +
     'hang-before, cut, cut-before, stall, drip:1s, truncated, malformed, html, html:502, wrong-shape, huge:mb=64, redirect:to=...; ' +
-    'parse.create=duplicate makes two jobs of one call.\n\n' +
+    'parse.create=duplicate and batches.create=duplicate make two of one call.\n\n' +
     'Embeddings: reorder, missing-index, duplicate-index, missing-row, short-vector, wrong-dims, nan, zero, not-unit, floats, wrong-model.\n\n' +
     'Job (rules of different kinds hit the same job): failed:TIMEOUT (:billed, :cached), stuck, stuck-running, slow:10m, gone, hidden:30s, credits-null:20, credits-zero:20, ' +
     'credits:45, failed-pages:2+5, missing-pages:3, empty-pages:1, long-pages:1, cancel-refused, cancel-billed.\n\n' +

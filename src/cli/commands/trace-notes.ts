@@ -3,7 +3,7 @@ import { shortId } from '../../base/ids.ts';
 import { ROUTE_REASONS, type RouteReason, SERVICES, type ServiceName } from '../../domain/service-mode.ts';
 import type { EventCode } from '../../store/events.ts';
 import type { JobEventRow } from '../../store/schema.ts';
-import { duration, plural } from '../ui/format.ts';
+import { duration, plural, usd } from '../ui/format.ts';
 import { routeReason } from './route-text.ts';
 
 type Facts = Readonly<Record<string, unknown>>;
@@ -16,12 +16,13 @@ const TEXTS: Partial<Record<EventCode, (facts: Facts) => string>> = {
     `the request had arrived: remote job ${shortRemote(id)} adopted, nothing sent again`,
   PARSE_UNKNOWN: ({ why }) => `not known whether the request arrived: ${text(why)}`,
   PARSE_ABSENT: ({ looked_for_ms: ms }) => `the request never arrived, looked for it for ${duration(number(ms))}`,
-  PARSE_OVERRUN: ({ jobs }) => `the service made ${plural(number(jobs), 'more job')} of one request and may bill them`,
+  PARSE_OVERRUN: twinText,
   PARSE_INCOMPLETE: ({ accepted }) =>
     accepted === true
       ? 'pages failed, came empty or were cut; accepted all the same'
       : 'pages failed, came empty or were cut',
   EMBED_CACHE_HIT: ({ vectors }) => `${plural(number(vectors), 'vector')} from the cache, nothing sent`,
+  EMBED_BATCH_OVERRUN: twinText,
   EMBED_UNKNOWN: ({ why }) => `not known whether a request arrived, it may be paid: ${text(why)}`,
   WEBHOOK_RECEIVED: () => 'a webhook told that the parse ended',
   LEASE_RECLAIMED: ({ held }) =>
@@ -36,6 +37,12 @@ const TEXTS: Partial<Record<EventCode, (facts: Facts) => string>> = {
 export function noteOf({ code, data }: Pick<JobEventRow, 'code' | 'data'>): string {
   const facts = JSON.parse(data) as Facts;
   return TEXTS[code as EventCode]?.(facts) ?? code.toLowerCase().replaceAll('_', ' ');
+}
+
+/** What it cost in the end is said with its request (`--full`) and in the cost of the job. */
+function twinText({ remote_id: id, twin_attempt_id: twin, nano_usd: nano }: Facts): string {
+  const sum = typeof nano === 'number' ? `up to ${usd(nano)} charged for it` : 'its price is not known';
+  return `the service did one request twice: ${shortRemote(id)} is not used, ${sum}; costs acknowledge ${shortRemote(twin)}`;
 }
 
 /** One event tells of one service; the one of an upload may tell of both. */

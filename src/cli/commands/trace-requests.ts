@@ -3,6 +3,7 @@ import { iso } from '../../base/clock.ts';
 import type { StoredError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
 import type { AttemptRow } from '../../store/schema.ts';
+import { isTwin } from '../../store/twins.ts';
 import { duration, plural } from '../ui/format.ts';
 import { bad, dim, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
@@ -79,7 +80,8 @@ const OUTCOMES: Record<AttemptRow['outcome'], string> = {
   adopted: 'adopted',
 };
 
-function outcomeText({ outcome }: AttemptRow): Text {
+function outcomeText({ outcome, operation }: AttemptRow): Text {
+  if (isTwin({ operation })) return warn('done twice by the service, not used');
   const text = OUTCOMES[outcome];
   return outcome === 'failed' ? bad(text) : outcome === 'unknown' ? warn(text) : text;
 }

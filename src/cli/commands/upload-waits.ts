@@ -37,7 +37,7 @@ export function waitsForMoneyOnly(answer: Waiting): boolean {
   return resting.length > 0 && resting.length === parked;
 }
 
-/** E201, or E202 where it is the consent of the jobs that is used up: what waits, until when, and how it goes on. */
+/** E201; E202 where the consent of the jobs is used up, E204 where an overrun stops: what waits, until when, how it goes on. */
 export function waitsForMoney(answer: Waiting & Pick<UploadAnswer, 'runId'>): TvdbError {
   return moneyWait(jobsThatRest(answer), answer.documents.length, 'document');
 }
@@ -51,12 +51,16 @@ export function moneyWait(resting: readonly JobRow[], of: number, noun: string, 
   );
   const until = untils.length === 0 ? null : Math.max(...untils);
   const onlyConsent = consent.length > 0 && consent.length === resting.length;
-  return new TvdbError(onlyConsent ? 'E202' : 'E201', {
+  // What waits for a budget and has no time to go on waits for somebody to see an overrun.
+  const stopped = resting.filter(({ run_after: at, park_reason: reason }) => reason === 'budget' && at === null);
+  const onlyStopped = stopped.length > 0 && stopped.length === resting.length;
+  return new TvdbError(onlyStopped ? 'E204' : onlyConsent ? 'E202' : 'E201', {
     message: `${waiting} of ${plural(of, noun)} ${waiting === 1 ? 'waits' : 'wait'} because money was refused`,
     ...(first?.park_note != null && { why: first.park_note }),
     fix: '',
     commands: [
-      ...(onlyConsent ? [] : ['tvdb run']),
+      ...(stopped.length > 0 ? ['tvdb costs acknowledge'] : []),
+      ...(onlyConsent || onlyStopped ? [] : ['tvdb run']),
       ...consent.slice(0, 3).map(({ job_id: id }) => `tvdb retry ${shortId(id)} --max-cost <usd>`),
     ],
     chargedNanoUsd: 0,

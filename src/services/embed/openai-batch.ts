@@ -134,7 +134,11 @@ export function createOpenAiBatch(
         // The newest come first; the clock of the service is as fine as a second.
         const older = list.batches.length > 0 && list.batches.every(({ createdAt }) => createdAt + 1_000 < from);
         if (!list.more || older || list.lastId === null) {
-          return found.sort((a, b) => a.createdAt - b.createdAt).map(({ id }) => id);
+          // Of the same second, the order of the list is what is known of their age.
+          return found
+            .reverse()
+            .sort((a, b) => a.createdAt - b.createdAt)
+            .map(({ id }) => id);
         }
         cursor = { after: list.lastId };
       }
