@@ -25,11 +25,12 @@ function loadedWith(entry, known = new Set()) {
   return known;
 }
 
-/** commander loads node:child_process (6 ms) for executables of subcommands, which tvdb has none of. */
+/** commander loads node:child_process (2 ms) for executables of subcommands, which tvdb has none of. */
+const isSubprocessOfCommander = (source, importer) =>
+  source === 'node:child_process' && /[\\/]commander[\\/]/.test(importer ?? '');
 const withoutSubprocesses = {
   name: 'without-subprocesses',
-  resolveId: (source, importer) =>
-    source === 'node:child_process' && /[\\/]commander[\\/]/.test(importer ?? '') ? '\0without-subprocesses' : null,
+  resolveId: (source, importer) => (isSubprocessOfCommander(source, importer) ? '\0without-subprocesses' : null),
   load: (id) => (id === '\0without-subprocesses' ? 'export const spawn = undefined;' : null),
 };
 
@@ -40,10 +41,14 @@ export default defineConfig({
   input: { main: 'src/cli/main.ts', 'pdf-child': 'src/services/pdf/child.ts' },
   platform: 'node',
   plugins: [withoutSubprocesses],
-  external: (id) =>
-    id.startsWith('node:') ||
-    builtinModules.includes(id) ||
-    (!id.startsWith('.') && !id.startsWith('/') && !BUNDLED.some((name) => id === name || id.startsWith(`${name}/`))),
+  // Asked before the plugins are, so it must leave them what is theirs.
+  external: (id, importer) =>
+    !isSubprocessOfCommander(id, importer) &&
+    (id.startsWith('node:') ||
+      builtinModules.includes(id) ||
+      (!id.startsWith('.') &&
+        !id.startsWith('/') &&
+        !BUNDLED.some((name) => id === name || id.startsWith(`${name}/`)))),
   output: {
     dir: 'dist',
     format: 'esm',
