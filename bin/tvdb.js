@@ -1,8 +1,16 @@
 #!/usr/bin/env -S node --
 // The two dashes keep Node 20 from reading our --env-file as its own.
-import module from 'node:module';
+'use strict';
+const { enableCompileCache } = require('node:module');
+const { join } = require('node:path');
+const { load } = require('./load.js');
 
-// Node 22 and later keep the compiled code between runs; Node 20 has no such cache.
-module.enableCompileCache?.();
-const { main } = await import('../dist/main.js');
-process.exitCode = await main(process.argv.slice(2));
+// For the libraries outside the bundle. Node 22 and later keep their compiled code between runs; Node 20 has no such cache.
+enableCompileCache?.();
+// What Node itself says of a program that ran dry before it was through.
+process.exitCode = 13;
+load(join(__dirname, '..', 'dist', 'main.cjs'))
+  .main(process.argv.slice(2))
+  .then((code) => {
+    process.exitCode = code;
+  });

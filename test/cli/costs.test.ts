@@ -321,7 +321,7 @@ describe('the page', () => {
 it('tvdb costs --today loads no prompt, spinner, preference writer, tokenizer or vector extension', async () => {
   const home = tempDirectory();
   const modules = await loadedModules(home, ['costs', '--today']);
-  expect(modules).toContain('main.js');
+  expect(modules).toContain('main.cjs');
   for (const name of [
     'ora',
     '@inquirer',

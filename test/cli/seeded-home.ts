@@ -77,10 +77,20 @@ export async function loadedModules(home: string, args: readonly string[]): Prom
     hook,
     "import { writeSync } from 'node:fs';\nexport async function load(url, context, next) {\n  writeSync(2, 'LOADED ' + url + '\\n');\n  return next(url, context);\n}\n",
   );
-  const child = spawn(process.execPath, ['--no-warnings', '--experimental-loader', hook, BIN, ...args], {
-    env: { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), LANG: 'C.UTF-8' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  // What is loaded by require, or by bin/load.js, is read by this function.
+  const reads = join(home, 'reads.cjs');
+  writeFileSync(
+    reads,
+    "const fs = require('node:fs');\nconst { readFileSync } = fs;\nfs.readFileSync = (...args) => {\n  fs.writeSync(2, 'LOADED ' + args[0] + '\\n');\n  return readFileSync(...args);\n};\n",
+  );
+  const child = spawn(
+    process.execPath,
+    ['--no-warnings', '--require', reads, '--experimental-loader', hook, BIN, ...args],
+    {
+      env: { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), LANG: 'C.UTF-8' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   let stderr = '';
   for await (const part of child.stderr) stderr += part;
   return stderr;

@@ -142,7 +142,7 @@ describe('documents that went through the pipeline', () => {
 
   it('loads no terminal library, tokenizer, PDF reader or vector extension', async () => {
     const modules = await loadedModules(seeded.home, ['status']);
-    expect(modules).toContain('main.js');
+    expect(modules).toContain('main.cjs');
     for (const name of ['ora', '@inquirer', 'conf', 'gpt-tokenizer', 'sqlite-vec', 'openai', 'undici', '@llamaindex']) {
       expect(modules).not.toContain(`/node_modules/${name}/`);
     }

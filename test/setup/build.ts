@@ -13,7 +13,7 @@ function newest(directory: string): number {
 
 export function setup(): void {
   const built = Math.min(
-    ...['main', 'pdf-child'].map((name) => statSync(`dist/${name}.js`, { throwIfNoEntry: false })?.mtimeMs ?? 0),
+    ...['main', 'pdf-child'].map((name) => statSync(`dist/${name}.cjs`, { throwIfNoEntry: false })?.mtimeMs ?? 0),
   );
   if (built <= Math.max(newest('src'), statSync('.rolldown.config.mjs').mtimeMs)) {
     execFileSync(

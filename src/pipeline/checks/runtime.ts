@@ -92,7 +92,7 @@ export const pdfReader: Check = async ({ config: { settings }, clock, signal }) 
   const directory = await mkdtemp(join(tmpdir(), 'tvdb-doctor-'));
   const { createPdfPool } = await import('../../services/pdf/pool.ts');
   const pool = createPdfPool({
-    entry: join(packageRoot(), 'dist', 'pdf-child.js'),
+    entry: join(packageRoot(), 'dist', 'pdf-child.cjs'),
     clock,
     size: 1,
     inspectMs: settings.INSPECT_TIMEOUT,
