@@ -11,6 +11,8 @@ import { defineConfig } from 'rolldown';
  */
 const BUNDLED = [
   ...['commander', 'kysely', 'string-width', 'strip-ansi', 'ansi-regex', 'emoji-regex', 'is-fullwidth-code-point'],
+  // Its native part is outside, see store/sqlite.ts.
+  'better-sqlite3',
   ...['@cantoo/pdf-lib', 'fflate', 'culori', 'node-html-better-parser', 'html-entities', 'tslib'],
 ];
 
@@ -98,7 +100,7 @@ export default defineConfig({
         { name: 'start', test: (id) => atStart.has(id) || /[\\/]commander[\\/]/.test(id), priority: 2 },
         {
           name: 'store',
-          test: (id) => withStore.has(id) || /[\\/](kysely|src[\\/](store|config))[\\/]/.test(id),
+          test: (id) => withStore.has(id) || /[\\/](kysely|better-sqlite3|src[\\/](store|config))[\\/]/.test(id),
           priority: 1,
         },
       ],
