@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { compiledFile, load } from './bin/load.js';
+import { compiledFile, load } from './bin/tvdb.js';
 
 const RUNS = [['--version'], ['--help'], ['status'], ['costs', '--today']];
 

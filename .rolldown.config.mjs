@@ -34,6 +34,24 @@ const withLateBuiltins = {
   },
 };
 
+/**
+ * A text of ASCII alone takes half the memory in V8 and is read faster. Letters beyond it stand in literals only. Done last:
+ * the bundler prints the code once more after `renderChunk`, and writes escapes as letters.
+ */
+const withAsciiOnly = {
+  name: 'with-ascii-only',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (/\\[^\0-\x7f]/.test(chunk.code))
+        throw new Error(`${chunk.fileName}: a letter beyond ASCII behind a backslash`);
+      chunk.code = chunk.code.replace(
+        /[^\0-\x7f]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      );
+    }
+  },
+};
+
 /** See bin/import.js. */
 const withImportOutside = {
   name: 'with-import-outside',
@@ -75,7 +93,7 @@ const withStore = loadedWith('src/world.ts');
 export default defineConfig({
   input: { main: 'src/cli/main.ts', 'pdf-child': 'src/services/pdf/child.ts' },
   platform: 'node',
-  plugins: [withoutSubprocesses, withLateBuiltins, withImportOutside, withCompiledCode],
+  plugins: [withoutSubprocesses, withLateBuiltins, withImportOutside, withAsciiOnly, withCompiledCode],
   // Asked before the plugins are, so it must leave them what is theirs.
   external: (id, importer) =>
     !isSubprocessOfCommander(id, importer) &&
