@@ -17,7 +17,9 @@ try {
   const { main } = load(resolve(import.meta.dirname, 'dist/main.cjs'), (...script) => scripts.push(script));
   for (const argv of RUNS) {
     const code = await main(argv);
-    if (code !== 0) throw new Error(`tvdb ${argv.join(' ')} ended with ${code}`);
+    // Without its native modules tvdb is built as well; what did not run is compiled at each start.
+    if (code !== 0)
+      process.stderr.write(`tvdb ${argv.join(' ')} ended with ${code}: its start is not compiled ahead\n`);
   }
   for (const [path, source, script] of scripts) {
     const file = compiledFile(path, source, script.createCachedData());
