@@ -92,7 +92,7 @@ export async function openWorld(config: Config, deps: WorldDeps): Promise<World>
     const pool = lazy(async () => {
       const { createPdfPool } = await import('./services/pdf/pool.ts');
       const made = createPdfPool({
-        entry: join(packageRoot(), 'dist', 'pdf-child.js'),
+        entry: join(packageRoot(), 'dist', 'pdf-child.cjs'),
         clock,
         size: Math.min(concurrency, availableParallelism()),
         inspectMs: settings.INSPECT_TIMEOUT,
@@ -148,7 +148,7 @@ export async function openWorld(config: Config, deps: WorldDeps): Promise<World>
       releasers.push(() => closeListener());
       return listener;
     });
-    const userId = settings.TVDB_USER_ID ?? (await localUserId(store, ids.uuid()));
+    const userId = settings.TVDB_USER_ID ?? (await localUserId(store, () => ids.uuid()));
     const inspector: Pick<PdfPool, 'inspect'> = {
       inspect: async (path, signal) => (await pool()).inspect(path, signal),
     };

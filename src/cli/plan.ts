@@ -103,6 +103,7 @@ export function displayZone(plan: Plan, io: Io): string {
   const configured = plan.config === undefined ? io.env.TVDB_TIMEZONE : plan.config.settings.TVDB_TIMEZONE;
   const isDefault = plan.config?.sources.TVDB_TIMEZONE.source.kind === 'default';
   const zone = plan.globals.timezone ?? (isDefault ? undefined : configured);
+  if (zone === 'UTC') return zone;
   try {
     return new Intl.DateTimeFormat('en', { ...(zone !== undefined && { timeZone: zone }) }).resolvedOptions().timeZone;
   } catch {

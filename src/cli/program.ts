@@ -49,7 +49,7 @@ class Parser extends Command {
     super(path.split(' ').at(-1));
     this.path = path;
     this.argv = argv;
-    this.helpCommand(false).helpOption('-h, --help').allowExcessArguments(false);
+    this.helpCommand(false).allowExcessArguments(false);
     this.configureOutput({ writeOut() {}, writeErr() {} }).exitOverride();
   }
 

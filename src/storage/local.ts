@@ -50,7 +50,12 @@ export type Storage = ReturnType<typeof openStorage>;
 export function openStorage(home: string, owner?: ProcessIdentity) {
   const root = join(home, 'storage');
   const directories = storageDirectories(home);
-  const me = owner === undefined ? null : tempOwner(owner);
+  let known: TempOwner | undefined;
+  // Not before it is needed: it is made of hashes, and a command that reads must not load node:crypto (2 ms) for it.
+  const me = (): TempOwner | null => {
+    if (owner !== undefined) known ??= tempOwner(owner);
+    return known ?? null;
+  };
 
   const keyOf = (uri: string): StorageKey => {
     const key = parseStorageUri(uri);
@@ -65,7 +70,8 @@ export function openStorage(home: string, owner?: ProcessIdentity) {
 
   const openIncoming = async (name: string): Promise<{ path: string; handle: FileHandle }> => {
     const incoming = await directories.make('storage', 'incoming');
-    const path = join(incoming, me === null ? name : tempName(me, name));
+    const self = me();
+    const path = join(incoming, self === null ? name : tempName(self, name));
     return { path, handle: await onDisk(path, () => open(path, 'wx', 0o600)) };
   };
 
@@ -171,8 +177,9 @@ export function openStorage(home: string, owner?: ProcessIdentity) {
      * Without an `owner` nothing can be compared, and nothing is removed.
      */
     async sweepIncoming(isRunning: (owner: TempOwner) => boolean): Promise<string[]> {
-      if (me === null) return [];
-      const left = (await incomingNames()).filter((name) => isLeftOver(name, me, isRunning));
+      const self = me();
+      if (self === null) return [];
+      const left = (await incomingNames()).filter((name) => isLeftOver(name, self, isRunning));
       const paths = left.map((name) => join(root, 'incoming', name));
       for (const path of paths) await onDisk(path, () => rm(path, { force: true }));
       return paths;

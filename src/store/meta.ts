@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Store } from './open.ts';
 
-/** The local user's id: made once, kept for ever. `fresh` is used by whichever process comes first. */
-export async function localUserId(store: Store, fresh: string): Promise<string> {
-  return ensure(store, 'user_id', () => fresh);
+/** The local user's id: made once, kept for ever. `fresh` makes it for whichever process comes first. */
+export async function localUserId(store: Store, fresh: () => string): Promise<string> {
+  return ensure(store, 'user_id', fresh);
 }
 
 /** The key that signs storage URLs: 32 random bytes, made once, never leaves this machine. */

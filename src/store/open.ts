@@ -10,7 +10,6 @@ import {
   statfsSync,
   statSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type BetterSqlite from 'better-sqlite3';
 import { Kysely, type Transaction } from 'kysely';
@@ -21,6 +20,7 @@ import { immediateDialect, SqliteConnection } from './driver.ts';
 import { migrate } from './migrate.ts';
 import type { Database } from './schema.ts';
 import { scrubbed } from './scrubbed.ts';
+import { openSqlite } from './sqlite.ts';
 import { withStatements } from './statement.ts';
 import { storeError } from './store-error.ts';
 
@@ -96,11 +96,9 @@ export function openStore({ home, clock = systemClock, busyTimeoutMs = 250, scru
   prepareHome(home);
   const file = join(home, STORE_FILE);
   prepareFile(file);
-  // Loaded here, not at the top: a command that needs no store must not pay for the native module.
-  const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite;
   let sqlite: BetterSqlite.Database | undefined;
   try {
-    sqlite = new Sqlite(file, { timeout: 5_000 });
+    sqlite = openSqlite(file, { timeout: 5_000 });
     refuseOldSqlite(sqlite);
     setUp(sqlite);
     migrate(sqlite);

@@ -7,7 +7,7 @@ import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { loadedModules, makeHome, seed, storeAt } from './seeded-home.ts';
+import { makeHome, seed, storeAt } from './seeded-home.ts';
 
 /** 2026-11-23 12:00 UTC. */
 const NOW = Date.UTC(2026, 10, 23, 12);
@@ -316,23 +316,4 @@ describe('the page', () => {
       expect(text).toContain('Total real  $0.0000');
     }
   });
-});
-
-it('tvdb costs --today loads no prompt, spinner, preference writer, tokenizer or vector extension', async () => {
-  const home = tempDirectory();
-  const modules = await loadedModules(home, ['costs', '--today']);
-  expect(modules).toContain('main.js');
-  for (const name of [
-    'ora',
-    '@inquirer',
-    'conf',
-    'chalk',
-    'gpt-tokenizer',
-    'sqlite-vec',
-    'openai',
-    'undici',
-    '@llamaindex',
-  ]) {
-    expect(modules).not.toContain(`/node_modules/${name}/`);
-  }
 });

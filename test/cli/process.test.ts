@@ -1,8 +1,7 @@
-/** The built tool as a process: pipes that close or are slow, and what it loads. */
+/** The built tool as a process: pipes that close or are slow, and completion. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { tempDirectory } from '../setup/temp.ts';
 
@@ -102,50 +101,6 @@ describe('pipes', () => {
   it('NO_COLOR together with FORCE_COLOR brings no warning of Node', async () => {
     const { code, stderr } = await output(start(BIN, ['--version'], [], { NO_COLOR: '1', FORCE_COLOR: '1' }));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  });
-});
-
-describe('what is loaded', () => {
-  /** Every module file that the process read, through a loader hook. */
-  async function loaded(args: readonly string[]): Promise<string> {
-    const directory = tempDirectory();
-    mkdirSync(directory, { recursive: true });
-    const hook = join(directory, 'hook.mjs');
-    writeFileSync(
-      hook,
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: the text is the source of a module
-      "import { writeSync } from 'node:fs';\nexport async function load(url, context, next) {\n  writeSync(2, `LOADED ${url}\\n`);\n  return next(url, context);\n}\n",
-    );
-    const { stderr, code } = await output(start(BIN, args, ['--no-warnings', '--experimental-loader', hook]));
-    expect(code).toBe(0);
-    expect(stderr).toContain('LOADED file://');
-    return stderr;
-  }
-
-  it.each([[['--version']], [['--help']], [['help', '--json']]])(
-    '%j loads no terminal library, no configuration and no store',
-    async (args) => {
-      const modules = await loaded(args);
-      for (const name of [
-        'ora',
-        '@inquirer',
-        'conf',
-        'cli-table3',
-        'chalk',
-        'better-sqlite3',
-        'undici',
-        'gpt-tokenizer',
-      ]) {
-        expect(modules).not.toContain(`/node_modules/${name}/`);
-      }
-      expect(modules).not.toMatch(/\/(world|load|variables)-/);
-    },
-  );
-
-  it('a page with a table loads only the table', async () => {
-    const modules = await loaded(['help', 'environment']);
-    for (const name of ['ora', '@inquirer', 'conf', 'better-sqlite3'])
-      expect(modules).not.toContain(`/node_modules/${name}/`);
   });
 });
 

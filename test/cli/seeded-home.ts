@@ -1,6 +1,5 @@
 /** A home directory with documents in it, made by the real pipeline on the fixtures, and ways to change its rows. */
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,22 +67,6 @@ export async function storeAt<T>(home: string, use: (store: Store) => Promise<T>
   } finally {
     await store.close();
   }
-}
-
-/** Every module file the built tool reads for a command line, one a line. */
-export async function loadedModules(home: string, args: readonly string[]): Promise<string> {
-  const hook = join(home, 'hook.mjs');
-  writeFileSync(
-    hook,
-    "import { writeSync } from 'node:fs';\nexport async function load(url, context, next) {\n  writeSync(2, 'LOADED ' + url + '\\n');\n  return next(url, context);\n}\n",
-  );
-  const child = spawn(process.execPath, ['--no-warnings', '--experimental-loader', hook, BIN, ...args], {
-    env: { HOME: home, XDG_CONFIG_HOME: join(home, 'config'), XDG_DATA_HOME: join(home, 'data'), LANG: 'C.UTF-8' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let stderr = '';
-  for await (const part of child.stderr) stderr += part;
-  return stderr;
 }
 
 /** Lets a command that sleeps again and again live through `steps` of its sleeps, each time waiting until it does sleep. */

@@ -11,7 +11,7 @@ import { runTvdb } from '../setup/run-tvdb.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { virtualClock } from '../setup/virtual-clock.ts';
-import { livesThrough, loadedModules, makeHome, type Seed, seed, storeAt } from './seeded-home.ts';
+import { livesThrough, makeHome, type Seed, seed, storeAt } from './seeded-home.ts';
 
 const NOW = Date.UTC(2026, 10, 23, 12);
 const clockAt = () => virtualClock(NOW);
@@ -138,14 +138,6 @@ describe('documents that went through the pipeline', () => {
       fix: { commands: [`tvdb status ${id.slice(0, 8)}`] },
     });
     expect(stderr).toContain(`Did you mean "${id.slice(0, 8)}"?`);
-  });
-
-  it('loads no terminal library, tokenizer, PDF reader or vector extension', async () => {
-    const modules = await loadedModules(seeded.home, ['status']);
-    expect(modules).toContain('main.js');
-    for (const name of ['ora', '@inquirer', 'conf', 'gpt-tokenizer', 'sqlite-vec', 'openai', 'undici', '@llamaindex']) {
-      expect(modules).not.toContain(`/node_modules/${name}/`);
-    }
   });
 });
 

@@ -1,6 +1,6 @@
 /** The built `main` with commands that are long, large or slow: what tests start as a process of its own. */
 import { pathToFileURL } from 'node:url';
-import { main } from '../../dist/main.js';
+import { main } from '../../dist/main.cjs';
 
 const basics = {
   args: [],

@@ -1,4 +1,5 @@
-/** Builds of tvdb with one mistake each, made by replacing text of `dist/`: what the crash tests must catch. */
+/** Builds of tvdb with one mistake each, made by replacing text of `src/`: what the crash tests must catch. */
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   mkdirSync,
@@ -13,29 +14,31 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BINARY } from './processes.ts';
 
-/** A mistake: a text that stands exactly once in the bundle, and what takes its place. */
+/** A mistake: a text that stands exactly once in the sources, and what takes its place. */
 export interface Mistake {
   find: string;
   put: string;
 }
 
-/** Copies the bundle with the mistakes in it; returns the path of its binary and of the directory, which the caller removes. */
+/** Builds a copy of the sources with the mistakes in it; returns the path of its binary and of the directory, which the caller removes. */
 export function mutantBuild(mistakes: readonly Mistake[]): { binary: string; directory: string } {
   const root = dirname(dirname(BINARY));
   const directory = mkdtempSync(join(realpathSync(tmpdir()), 'tvdb-mutant-'));
-  for (const part of ['bin', 'dist', 'package.json'])
+  for (const part of ['bin', 'src', 'package.json', '.rolldown.config.mjs', '.compile.mjs'])
     cpSync(join(root, part), join(directory, part), { recursive: true });
   symlinkSync(realpathSync(join(root, 'node_modules')), join(directory, 'node_modules'));
   mkdirSync(join(directory, 'fixtures'), { recursive: true });
-  const files = readdirSync(join(directory, 'dist'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.js'))
-    .map((name) => join(directory, 'dist', name));
+  const files = readdirSync(join(directory, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(directory, 'src', name));
   for (const { find, put } of mistakes) {
     const holding = files.filter((file) => readFileSync(file, 'utf8').includes(find));
     const [file = ''] = holding;
     const parts = holding.length === 1 ? readFileSync(file, 'utf8').split(find) : [];
-    if (parts.length !== 2) throw new Error(`"${find}" stands in ${holding.length} files of dist, not once in one`);
+    if (parts.length !== 2) throw new Error(`"${find}" stands in ${holding.length} files of src, not once in one`);
     writeFileSync(file, parts.join(put));
   }
+  const rolldown = join(directory, 'node_modules', 'rolldown', 'bin', 'cli.mjs');
+  execFileSync(process.execPath, [rolldown, '-c', '.rolldown.config.mjs', '--log-level', 'silent'], { cwd: directory });
   return { binary: join(directory, 'bin', 'tvdb.js'), directory };
 }

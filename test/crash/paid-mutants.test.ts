@@ -17,7 +17,7 @@ interface Mutant extends Mistake {
 const MUTANTS: Record<string, Mutant> = {
   'sends again what may have arrived': {
     find: 'const found = await lookFor(job, attempt, service, context);',
-    put: 'const found = { absent: "nobody looked" };',
+    put: "const found = { absent: 'nobody looked' };",
     kill: 'parse.after_send:3',
     caught: /2 accepted creates/,
   },
@@ -46,13 +46,13 @@ const MUTANTS: Record<string, Mutant> = {
     caught: /a text was paid for 2 times with 0 unknown outcomes/,
   },
   'gives back the money of a request whose answer was lost': {
-    find: 'return markUnknown(trx, {',
-    put: 'return release(trx, { because: "not_charged",',
+    find: 'return markUnknown(trx, { attemptId, now });',
+    put: "return release(trx, { because: 'not_charged', attemptId, now });",
     kill: 'embed.after_batch',
     caught: /0 booked \(released\) where the bill says/,
   },
   'forgets a request whose process died': {
-    find: 'const dead = doubts.filter(({ outcome }) => outcome === "sent");',
+    find: "const dead = doubts.filter(({ outcome }) => outcome === 'sent');",
     put: 'const dead = [];',
     kill: 'embed.after_batch',
     caught: /a paid embedding request is sent/,
@@ -75,8 +75,8 @@ describe.concurrent('a build that', () => {
 
   it('does not count the parses at the service is caught', async (hooks) => {
     const { binary, directory } = mutantBuild([
-      { find: 'if (real && await parsesInFlight(store.db) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
-      { find: 'if (real && await parsesInFlight(trx) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
+      { find: 'if (real && (await parsesInFlight(store.db)) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
+      { find: 'if (real && (await parsesInFlight(trx)) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
     ]);
     hooks.onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
     const paid = await openCase(hooks, { binary, latency: 'parse=2s,page=0ms,embed=10ms' });

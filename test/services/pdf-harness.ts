@@ -11,7 +11,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createPdfPool, type PdfPool, type PdfPoolOptions } from '../../src/services/pdf/pool.ts';
 
 /** The real child, built by the global setup. */
-export const CHILD = fileURLToPath(new URL('../../dist/pdf-child.js', import.meta.url));
+export const CHILD = fileURLToPath(new URL('../../dist/pdf-child.cjs', import.meta.url));
 
 export const never = new AbortController().signal;
 

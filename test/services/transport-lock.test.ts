@@ -87,7 +87,7 @@ describe('the whole tool in mock mode', () => {
 
   it('uploads a document without one connection, datagram or name lookup, its child processes included', async () => {
     const seen = await counted(resolve('bin/tvdb.js'), ['upload', 'letter.pdf', '--no-input']);
-    expect(new Set(seen)).toEqual(new Set(['tvdb.js started', 'pdf-child.js started']));
+    expect(new Set(seen)).toEqual(new Set(['tvdb.js started', 'pdf-child.cjs started']));
   });
 
   it('is counted by something that counts', async () => {

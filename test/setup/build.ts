@@ -13,9 +13,10 @@ function newest(directory: string): number {
 
 export function setup(): void {
   const built = Math.min(
-    ...['main', 'pdf-child'].map((name) => statSync(`dist/${name}.js`, { throwIfNoEntry: false })?.mtimeMs ?? 0),
+    ...['main', 'pdf-child'].map((name) => statSync(`dist/${name}.cjs`, { throwIfNoEntry: false })?.mtimeMs ?? 0),
   );
-  if (built <= Math.max(newest('src'), statSync('.rolldown.config.mjs').mtimeMs)) {
+  const build = ['.rolldown.config.mjs', '.compile.mjs'].map((name) => statSync(name).mtimeMs);
+  if (built <= Math.max(newest('src'), newest('bin'), ...build)) {
     execFileSync(
       process.execPath,
       ['node_modules/rolldown/bin/cli.mjs', '-c', '.rolldown.config.mjs', '--log-level', 'warn'],

@@ -7,10 +7,12 @@ import { createRequire, syncBuiltinESMExports } from 'node:module';
 
 const { appendFileSync } = fs;
 const require = createRequire(new URL('../../package.json', import.meta.url));
-const Sqlite = require('better-sqlite3');
+// The native part: the bundle has the rest of better-sqlite3 in it.
+const addon = require.resolve('better-sqlite3/build/Release/better_sqlite3.node');
+const { Database } = require(addon);
 let handles = 0;
 
-require.cache[require.resolve('better-sqlite3')].exports = new Proxy(Sqlite, {
+require(addon).Database = new Proxy(Database, {
   construct(target, args) {
     const database = Reflect.construct(target, args);
     const { close } = database;

@@ -1,6 +1,5 @@
 /** How the results of remote parses are learnt of while a command works: a listener for webhooks, or polling alone. */
 import { TvdbError } from '../../base/errors.ts';
-import { liveRealParses } from '../../store/jobs/live.ts';
 import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -48,5 +47,7 @@ export async function mayWaitForPaid(
 ): Promise<boolean> {
   if (!router.usable('llamaparse')) return false;
   const { SERVICE_MODE: mode, SERVICE_MODE_LLAMAPARSE: own } = config.settings;
-  return (staying && (own ?? mode) !== 'mock') || (await liveRealParses(store.db)) > 0;
+  if (staying && (own ?? mode) !== 'mock') return true;
+  const { liveRealParses } = await import('../../store/jobs/live.ts');
+  return (await liveRealParses(store.db)) > 0;
 }

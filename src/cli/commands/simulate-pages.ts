@@ -28,7 +28,7 @@ export function simulatorReader({ settings }: Config, clock: Clock): SimulatorRe
   let pool: PdfPool | undefined;
   const poolOf = () => {
     pool ??= createPdfPool({
-      entry: join(packageRoot(), 'dist', 'pdf-child.js'),
+      entry: join(packageRoot(), 'dist', 'pdf-child.cjs'),
       clock,
       size: 2,
       inspectMs: settings.INSPECT_TIMEOUT,

@@ -56,11 +56,11 @@ export function dateTime(at: number, timezone: string): string {
 
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
+type Parts = Record<'year' | 'month' | 'day' | 'hour' | 'minute' | 'second', string>;
+
 /** Calendar parts of a moment in a time zone, two or four digits each. */
-export function parts(
-  at: number,
-  timezone: string,
-): Record<'year' | 'month' | 'day' | 'hour' | 'minute' | 'second', string> {
+export function parts(at: number, timezone: string): Parts {
+  if (timezone === 'UTC') return partsInUtc(at);
   let formatter = formatters.get(timezone);
   if (formatter === undefined) {
     formatter = new Intl.DateTimeFormat('en-GB', {
@@ -79,6 +79,13 @@ export function parts(
   for (const { type, value } of formatter.formatToParts(at))
     if (type in found) found[type as keyof typeof found] = value;
   return found;
+}
+
+/** Without `Intl`, whose first question costs a process 12 ms: UTC is the zone of reports unless another is set. */
+function partsInUtc(at: number): Parts {
+  const [date = '', time = ''] = new Date(at).toISOString().split(/[T.]/);
+  const [hour = '', minute = '', second = ''] = time.split(':');
+  return { year: date.slice(0, -6), month: date.slice(-5, -3), day: date.slice(-2), hour, minute, second };
 }
 
 function two(value: number): string {

@@ -1,5 +1,4 @@
 /** Progress on a terminal: a tally and one line for each active item, redrawn in place by ora. */
-import ora from 'ora';
 import type { Clock } from '../../base/clock.ts';
 import { truncate, width } from './display.ts';
 import { type Paint, paintLine } from './paint.ts';
@@ -23,7 +22,8 @@ const FRAME_MS = 100;
 const MARGIN = 2;
 
 /** A view on a real terminal of at least 20 columns; close it before anything else draws there. */
-export function liveProgress({ clock, stream, paint, ascii, scrub }: LiveProgress): ProgressView {
+export async function liveProgress({ clock, stream, paint, ascii, scrub }: LiveProgress): Promise<ProgressView> {
+  const { default: ora } = await import('ora');
   const items = new Map<string, TrackedItem>();
   let tally = '';
   const spinner = ora({

@@ -1,11 +1,11 @@
 /** Checks of what tvdb runs on: Node.js, the native modules, the PDF process. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type BetterSqlite from 'better-sqlite3';
 import { packageRoot } from '../../base/package-root.ts';
 import { isSafeSqlite } from '../../store/open.ts';
+import { openSqlite } from '../../store/sqlite.ts';
 import { type Check, type Finding, ok } from './check.ts';
 
 /** Lowest version of each line that is tested; the lines between are not long-term support. */
@@ -65,8 +65,7 @@ export const vectorSearch: Check = async () => {
 };
 
 function memoryQuery(query: string, prepare?: (db: BetterSqlite.Database) => void): unknown {
-  const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite;
-  const db = new Sqlite(':memory:');
+  const db = openSqlite(':memory:');
   try {
     prepare?.(db);
     return db.prepare(query).get();
@@ -92,7 +91,7 @@ export const pdfReader: Check = async ({ config: { settings }, clock, signal }) 
   const directory = await mkdtemp(join(tmpdir(), 'tvdb-doctor-'));
   const { createPdfPool } = await import('../../services/pdf/pool.ts');
   const pool = createPdfPool({
-    entry: join(packageRoot(), 'dist', 'pdf-child.js'),
+    entry: join(packageRoot(), 'dist', 'pdf-child.cjs'),
     clock,
     size: 1,
     inspectMs: settings.INSPECT_TIMEOUT,

@@ -1,5 +1,5 @@
 /**
- * Entry of the PDF child process (`dist/pdf-child.js`): the only place where the bytes of a document are interpreted.
+ * Entry of the PDF child process (`dist/pdf-child.cjs`): the only place where the bytes of a document are interpreted.
  *
  * It takes one task at a time from its parent, and dies when nobody needs it: when the parent closes the channel or is
  * gone (the kernel closes it then), and after a short time without work.
