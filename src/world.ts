@@ -21,7 +21,7 @@ import { createRealServices } from './services/real-services.ts';
 import type { Router } from './services/router.ts';
 import { lockTransport } from './services/transport-lock.ts';
 import { openStorage, type Storage } from './storage/local.ts';
-import { localUserId } from './store/meta.ts';
+import { localUserId, signingKey } from './store/meta.ts';
 import { openStore, type Store } from './store/open.ts';
 import { thisProcess } from './store/workers.ts';
 
@@ -126,10 +126,9 @@ export async function openWorld(config: Config, deps: WorldDeps): Promise<World>
       onRelease: (release) => void releasers.push(release),
     });
     const listen = lazy(async () => {
-      const [{ startListener }, { freshSecret }, { signingKey }] = await Promise.all([
+      const [{ startListener }, { freshSecret }] = await Promise.all([
         import('./server/listener.ts'),
         import('./server/fresh-secret.ts'),
-        import('./store/meta.ts'),
       ]);
       listener = await startListener({
         store,
