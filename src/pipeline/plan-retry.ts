@@ -20,7 +20,7 @@ import {
   type UploadEstimate,
   type WorkLeft,
 } from './estimate-upload.ts';
-import { fitOf, withRoom } from './plan-spend.ts';
+import { fitOf, mayBePaid, withRoom } from './plan-spend.ts';
 import { wouldGoOnAt } from './retry.ts';
 import { decisionOf, parseOptionsOf, routeOf } from './route.ts';
 import type { UploadDeps } from './staging.ts';
@@ -52,8 +52,13 @@ export async function planRetry(deps: UploadDeps, jobIds: Iterable<string>, runI
   const works: Work[] = [];
   for (const id of jobIds) {
     const job = await jobById(store.db, id);
-    const at = job === undefined ? null : await wouldGoOnAt(deps, job);
-    if (job !== undefined && at !== null) works.push(...(await workOf(deps, job, at)));
+    if (job === undefined) continue;
+    const services = { llamaparse: await routeOf('llamaparse', job, deps), openai: await routeOf('openai', job, deps) };
+    const decision = { ...decisionOf(job), services };
+    // Whatever is left of it is free: thousands of mock jobs need no second look.
+    if (!mayBePaid(decision)) continue;
+    const at = await wouldGoOnAt(deps, job);
+    if (at !== null) works.push(...(await workOf(deps, job, at, decision)));
   }
   const plan = await price(deps, works, runId);
   const consents = new Map(works.map(({ job }) => [job.job_id, job.consent_nano_usd ?? 0]));
@@ -113,17 +118,16 @@ async function price(deps: UploadDeps, works: readonly Work[], runId: string): P
 }
 
 /** What a job that goes on at `at` has still to ask for; empty where its document is gone. */
-async function workOf(deps: UploadDeps, job: JobRow, at: ActiveStatus): Promise<Work[]> {
+async function workOf(deps: UploadDeps, job: JobRow, at: ActiveStatus, decision: RouterDecision): Promise<Work[]> {
   const { store, settings } = deps;
   const document = await documentById(store.db, job.document_id);
   if (document === undefined) return [];
   const { pages, file_sha256: sha256 } = document;
   const left: WorkLeft = { parsePages: await pagesLeft(deps, job, at, pages), tokens: await tokensLeft(deps, job, at) };
-  const services = { llamaparse: await routeOf('llamaparse', job, deps), openai: await routeOf('openai', job, deps) };
   return [
     {
       job,
-      decision: { ...decisionOf(job), services },
+      decision,
       options: parseOptionsOf(job, settings),
       counted: { pages, sha256, left },
       noCache: job.no_cache === 1,
