@@ -32,6 +32,7 @@ export const FAULT_POINTS = [
   'economy.id_recorded',
   'economy.results_fetched',
   'economy.rows_committed',
+  'economy.before_delete',
   'finalize.markdown_written',
   'finalize.before_promote',
   'finalize.after_promote',

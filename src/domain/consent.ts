@@ -1,7 +1,10 @@
-/** Whether money may be spent: the one rule that upload, search, smoke and serve ask. Pure: it neither asks nor spends. */
+/** Whether money may be spent: the one rule that upload, retry, search, smoke and serve ask. Pure: it neither asks nor spends. */
 
-/** Who agreed. `not_needed`: nothing is paid; `auto`: small enough to go without asking; `answer`: a person at a terminal. */
-export type ConsentGiver = 'not_needed' | 'auto' | '--max-cost' | '--yes' | 'answer';
+/**
+ * Who agreed. `not_needed`: nothing is paid; `earlier`: when the jobs were made or last taken up; `auto`: small enough to go
+ * without asking; `answer`: a person at a terminal.
+ */
+export type ConsentGiver = 'not_needed' | 'earlier' | 'auto' | '--max-cost' | '--yes' | 'answer';
 
 export interface ConsentQuestion {
   /** Nano-USD it may cost at most. */
@@ -18,7 +21,7 @@ export interface ConsentQuestion {
 }
 
 export type ConsentVerdict =
-  | { readonly state: 'given'; readonly by: Exclude<ConsentGiver, 'answer'> }
+  | { readonly state: 'given'; readonly by: Exclude<ConsentGiver, 'answer' | 'earlier'> }
   | { readonly state: 'ask' }
   /** `ci`: only `--max-cost` counts there; `cannot_ask`: nobody is there to ask. */
   | { readonly state: 'missing'; readonly why: 'ci' | 'cannot_ask' };

@@ -3,6 +3,7 @@ import { asTvdbError, storedError, type TvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import { encodeVector, vectorSha } from '../domain/vector.ts';
 import type { BatchRow, EmbedBatchService, EmbeddingSpace, EndedBatch } from '../services/embed/port.ts';
+import { batchFilesOf, setBatchFiles } from '../store/batch-files.ts';
 import { addBufferedVectors, type NewVector } from '../store/chunks.ts';
 import { closeBatch, type OpenBatch } from '../store/embed-batches.ts';
 import { rememberVectors } from '../store/embedding-cache.ts';
@@ -80,6 +81,7 @@ export async function collectBatch(
     open,
     {
       ...{ status: ended.status, answered: vectors.length, refused, billed },
+      files: [ended.outputFileId, ended.errorFileId].flatMap((id) => id ?? []),
       ...(why !== undefined && { why }),
     },
     collector,
@@ -116,12 +118,14 @@ export interface BatchEnd {
   absent?: boolean;
   error?: TvdbError;
   why?: string;
+  /** What it left at the service besides what it was made of. */
+  files?: readonly string[];
   set?: JobChanges;
 }
 
 /** Closes a batch and ends its attempt, once; a batch that was closed meanwhile is left as it is. */
 export async function endBatch(open: OpenBatch, end: BatchEnd, { deps, commit }: Collector): Promise<void> {
-  const { status, answered = 0, refused = 0, billed, absent, error, why, set } = end;
+  const { status, answered = 0, refused = 0, billed, absent, error, why, files = [], set } = end;
   const attemptId = open.attempt_id;
   const now = deps.clock.now();
   const outcome = answered > 0 || (billed ?? 0) > 0 ? 'ok' : 'failed';
@@ -138,8 +142,9 @@ export async function endBatch(open: OpenBatch, end: BatchEnd, { deps, commit }:
   };
   await commit(
     async (trx) => {
-      if (await closeBatch(trx, attemptId, { status, answered, refused, now }))
-        await endAttempt(trx, attemptId, ending, deps, money);
+      if (!(await closeBatch(trx, attemptId, { status, answered, refused, now }))) return;
+      await endAttempt(trx, attemptId, ending, deps, money);
+      await setBatchFiles(trx, attemptId, [...batchFilesOf(open), ...files]);
     },
     {
       event: {

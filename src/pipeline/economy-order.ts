@@ -7,6 +7,7 @@ import { canonicalJson, sha256 } from '../base/hash.ts';
 import type { EmbedBatchService, EmbeddingSpace, EmbedService } from '../services/embed/port.ts';
 import { onDisk } from '../storage/storage-error.ts';
 import { insertIntent, markSent, updateAttempt } from '../store/attempts.ts';
+import { batchFilesOption } from '../store/batch-files.ts';
 import { chunksWithoutVector } from '../store/chunks.ts';
 import { closeBatch, endedBatches, insertBatch } from '../store/embed-batches.ts';
 import { cachedVectors } from '../store/embedding-cache.ts';
@@ -100,7 +101,7 @@ async function send({ batch, ...asked }: Order, context: StageContext): Promise<
   const leaving = async () => {
     if (sentAt !== null) return;
     const now = clock.now();
-    await intend(order, attemptId, now, context);
+    await intend(order, { attemptId, fileId, now }, context);
     sentAt = now;
     reach('economy.before_create');
   };
@@ -127,13 +128,18 @@ async function send({ batch, ...asked }: Order, context: StageContext): Promise<
     return resting({ sent: sentAt, started_at: clock.now() }, 'the batch is ordered', context);
   } catch (thrown) {
     // What became of a request that we stopped waiting for is not known: the attempt stays `sent` and is looked for.
+    if (sentAt === null) await batch.remove(fileId, abort).catch(() => {});
     if (abort.aborted || sentAt === null) throw thrown;
     return afterRefusal(attemptId, thrown, context);
   }
 }
 
 /** The intent, its money at the price of batches, and the mark that it is about to leave, in one transaction. */
-async function intend({ job, space, rows }: Order, attemptId: string, now: number, context: StageContext) {
+async function intend(
+  { job, space, rows }: Order,
+  { attemptId, fileId, now }: { attemptId: string; fileId: string; now: number },
+  context: StageContext,
+) {
   const runId = context.runId ?? job.run_id;
   const units = tokensOf(rows);
   await context.record(async (trx) => {
@@ -147,6 +153,8 @@ async function intend({ job, space, rows }: Order, attemptId: string, now: numbe
       origin: 'real',
       now,
       runId,
+      // From here on it is known which file is to be deleted when the batch has ended, however that comes about.
+      options: batchFilesOption([fileId]) ?? undefined,
     });
     const payer = { attemptId, runId, costCenter: job.cost_center, shares: [{ job, units }] };
     await holdEmbed(trx, payer, units, space.model, context, 'batch');

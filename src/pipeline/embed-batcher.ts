@@ -8,8 +8,10 @@
  */
 import { setMaxListeners } from 'node:events';
 import { TvdbError } from '../base/errors.ts';
-import { halve, nextBatch } from '../domain/batch-plan.ts';
+import { nextBatch, type WaitingChunk } from '../domain/batch-plan.ts';
+import { afterFull, afterTooLarge, asConfigured, type LearnedSize, type RequestSize } from '../domain/request-size.ts';
 import { LostLeaseError } from '../store/jobs/move.ts';
+import type { BufferedChunk } from '../store/schema.ts';
 import { type EmbedAsk, type EmbeddedPart, type Share, sendShares } from './embed-request.ts';
 import type { PipelineDeps } from './stage.ts';
 
@@ -34,20 +36,24 @@ interface Waiting extends EmbedAsk {
   reject: (error: unknown) => void;
 }
 
-interface Limits {
-  maxTexts: number;
-  maxTokens: number;
+/** How large requests are; learned from refusals, for as long as the worker runs. */
+export interface SizeMemory {
+  size: LearnedSize;
 }
 
-/** A batcher for the jobs of one worker, which works in run `runId`. */
-export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abort: AbortSignal): EmbedBatcher {
+/** A batcher for the jobs of one worker, which works in run `runId`. `memory` begins as configured. */
+export function createEmbedBatcher(
+  deps: PipelineDeps,
+  runId: string | null,
+  abort: AbortSignal,
+  memory: SizeMemory = { size: asConfigured(configuredSize(deps.settings)) },
+): EmbedBatcher {
   const { settings, clock } = deps;
+  const configured = configuredSize(settings);
   const groups = new Map<string, Waiting[]>();
   const closing = new AbortController();
   const over = AbortSignal.any([abort, closing.signal]);
   setMaxListeners(0, over);
-  // Learned from refusals: the service counts tokens a little differently than we do.
-  let limits: Limits = { maxTexts: settings.EMBED_BATCH_SIZE, maxTokens: settings.EMBED_BATCH_TOKENS };
   let lingering = false;
 
   const pump = (key: string, all: boolean): void => {
@@ -55,13 +61,13 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
       const asks = groups.get(key) ?? [];
       const [first] = asks;
       if (first === undefined) return;
-      const { shares, full } = fill(asks, limits);
+      const { shares, full } = fill(asks, memory.size);
       if (!full && !all && !over.aborted && first.service.origin === 'real') return;
       groups.set(
         key,
         asks.filter((ask) => !shares.some((share) => share.ask === ask)),
       );
-      void send(shares);
+      void send(shares, full);
     }
   };
 
@@ -80,13 +86,14 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
     clock.sleep(settings.EMBED_LINGER, over).then(end, end);
   };
 
-  async function send(shares: readonly Share<Waiting>[]): Promise<void> {
+  async function send(shares: readonly Share<Waiting>[], full: boolean): Promise<void> {
     const { parts, lost, failed, error } = await sendShares(shares, { deps, runId, abort });
     for (const { ask, part } of parts) ask.resolve(part);
     for (const ask of lost) ask.reject(new LostLeaseError(ask.job.job_id));
-    const texts = failed.reduce((sum, { chunks }) => sum + chunks.length, 0);
-    const tooLarge = error instanceof TvdbError && error.facts.too_large === true && texts > 1;
-    if (tooLarge) limits = halved(limits, failed);
+    if (full && parts.length > 0) memory.size = afterFull(memory.size, configured);
+    const refused = failed.flatMap(({ ask, chunks }) => chunks.map((chunk) => weighed(ask, chunk)));
+    const tooLarge = error instanceof TvdbError && error.facts.too_large === true && refused.length > 1;
+    if (tooLarge) memory.size = afterTooLarge(memory.size, refused, MOST_TOKENS_EACH);
     else if (!isRefusal(error) || failed.length < 2) {
       for (const { ask } of failed) ask.reject(error);
       return;
@@ -123,6 +130,15 @@ export function createEmbedBatcher(deps: PipelineDeps, runId: string | null, abo
   };
 }
 
+function configuredSize({ EMBED_BATCH_SIZE, EMBED_BATCH_TOKENS }: PipelineDeps['settings']): RequestSize {
+  return { maxTexts: EMBED_BATCH_SIZE, maxTokens: EMBED_BATCH_TOKENS };
+}
+
+/** A chunk as the plan of a request sees it. */
+function weighed({ job }: EmbedAsk, { chunk_id: id, token_count: tokens }: BufferedChunk): WaitingChunk {
+  return { id, jobId: job.job_id, tokens };
+}
+
 /** Whether the service, or our own check, refused what is asked for; nothing was accepted then, so nothing is paid. */
 function isRefusal(error: unknown): boolean {
   return error instanceof TvdbError && (error.code === 'E309' || error.code === 'E416');
@@ -137,30 +153,15 @@ function unusable({ chunk_ord: ord, token_count: tokens }: { chunk_ord: number; 
 }
 
 /** The shares of the next request, oldest ask first; `full` when another chunk would not have fitted or none may join. */
-function fill(asks: readonly Waiting[], limits: Limits): { shares: Share<Waiting>[]; full: boolean } {
+function fill(asks: readonly Waiting[], limits: RequestSize): { shares: Share<Waiting>[]; full: boolean } {
   // The mock is free and runs here: waiting for company would gain nothing.
   const joined = asks[0]?.service.origin === 'real' ? asks : asks.slice(0, 1);
-  const waiting = joined.flatMap((ask) =>
-    ask.chunks.map((chunk) => ({ id: chunk.chunk_id, jobId: ask.job.job_id, tokens: chunk.token_count, ask, chunk })),
-  );
-  const { batch } = nextBatch(waiting, { ...limits, maxTokensEach: MOST_TOKENS_EACH });
+  const waiting = joined.flatMap((ask) => ask.chunks.map((chunk) => ({ ...weighed(ask, chunk), ask, chunk })));
+  const { maxTexts, maxTokens } = limits;
+  const { batch } = nextBatch(waiting, { maxTexts, maxTokens, maxTokensEach: MOST_TOKENS_EACH });
   const shares = joined.flatMap((ask) => {
     const chunks = batch.filter((one) => one.ask === ask).map(({ chunk }) => chunk);
     return chunks.length > 0 ? [{ ask, chunks }] : [];
   });
-  return { shares, full: batch.length < waiting.length || batch.length >= limits.maxTexts };
-}
-
-/** Limits that the refused batch would have exceeded by half. */
-function halved(limits: Limits, shares: readonly Share<Waiting>[]): Limits {
-  const [smaller] = halve(
-    shares.flatMap(({ ask, chunks }) =>
-      chunks.map((chunk) => ({ id: chunk.chunk_id, jobId: ask.job.job_id, tokens: chunk.token_count })),
-    ),
-  ) ?? [[]];
-  const tokens = smaller.reduce((sum, chunk) => sum + chunk.tokens, 0);
-  return {
-    maxTexts: Math.max(1, Math.min(limits.maxTexts, smaller.length)),
-    maxTokens: Math.max(MOST_TOKENS_EACH, Math.min(limits.maxTokens, tokens)),
-  };
+  return { shares, full: batch.length < waiting.length || batch.length >= maxTexts };
 }

@@ -22,6 +22,16 @@ import { parseIdentity } from './validate-parse.ts';
 export interface CountedDocument {
   pages: number;
   sha256: string;
+  /** Of a job that is on its way; absent: everything. */
+  left?: WorkLeft;
+}
+
+/** What a job has still to ask of the services. */
+export interface WorkLeft {
+  /** Pages that are still to be parsed. */
+  parsePages: number;
+  /** Tokens that are still to be embedded; `null` while the text is not cut into chunks. */
+  tokens: number | null;
 }
 
 export interface UploadEstimate {
@@ -85,7 +95,7 @@ export async function estimateDocuments(
 
 async function estimateOne(
   { store, router, settings, prices, clock, userId }: Parameters<typeof estimateDocuments>[0],
-  { pages, sha256 }: CountedDocument,
+  { pages, sha256, left }: CountedDocument,
   { services }: RouterDecision,
   options: ParseOptions,
   { noCache, economy }: Required<Pick<EstimateOptions, 'noCache' | 'economy'>>,
@@ -95,22 +105,28 @@ async function estimateOne(
   const parser = { parserName: 'llamaparse', parserVersion: `${options.tier}@${options.version}` };
   const realParse = services.llamaparse.use !== 'mock';
   const realEmbed = services.openai.use !== 'mock';
+  const isWhole = left === undefined || left.parsePages === pages;
   const cached =
     realParse &&
+    isWhole &&
     !noCache &&
     (await isParseCached(store.db, parseIdentity({ file_sha256: sha256, pages }, { ...parser, origin: 'real' })));
+  const parsed = cached || (realParse && left?.parsePages === 0);
   const known =
-    cached && realEmbed && router.usable('openai')
-      ? await tokensToEmbed(store.db, {
-          userId,
-          fileSha256: sha256,
-          ...parser,
-          chunker: chunkerKey(chunkOptions(settings)),
-          space: (await router.embedService('real')).space.name,
-        })
-      : null;
+    left !== undefined && left.tokens !== null
+      ? { tokens: left.tokens }
+      : parsed && !noCache && realEmbed && router.usable('openai')
+        ? await tokensToEmbed(store.db, {
+            userId,
+            fileSha256: sha256,
+            ...parser,
+            chunker: chunkerKey(chunkOptions(settings)),
+            space: (await router.embedService('real')).space.name,
+          })
+        : null;
   const token = () => tokenPrice(prices, settings.OPENAI_EMBED_MODEL, now, economy ? 'batch' : 'at_once');
-  const parse = realParse && !cached ? parseEstimate(pages, pagePrice(prices, options.tier, now)) : null;
+  const parse =
+    realParse && !parsed ? parseEstimate(left?.parsePages ?? pages, pagePrice(prices, options.tier, now)) : null;
   const embed = !realEmbed
     ? null
     : known === null
@@ -120,7 +136,7 @@ async function estimateOne(
         : tokensEstimate(known.tokens, token());
   return {
     ...documentEstimate(pages, { parse, embed }),
-    parseBy: !realParse ? 'mock' : cached ? 'cached' : 'paid',
+    parseBy: !realParse ? 'mock' : parsed ? 'cached' : 'paid',
     embedBy: !realEmbed ? 'mock' : embed === null ? 'cached' : 'paid',
   };
 }

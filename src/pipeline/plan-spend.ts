@@ -79,7 +79,7 @@ export async function spendOfOnePage(
 }
 
 /** The ceiling and the price of the pages that may be asked for once more. */
-function withRoom({ ceilingNanoUsd, pages, parse }: PlannedCost): number {
+export function withRoom({ ceilingNanoUsd, pages, parse }: PlannedCost): number {
   return parse === null ? ceilingNanoUsd : add(ceilingNanoUsd, costOf(pagesAgain(pages), parse.unitPrice));
 }
 
@@ -103,7 +103,8 @@ function estimateOf(
   return estimateDocuments(deps, counted, decision, options, { costCenter, noCache, economy });
 }
 
-async function fitOf(
+/** Whether planned requests fit every limit, for a run that may have one of its own. */
+export async function fitOf(
   { store, clock, settings, budgets }: UploadDeps,
   { asks }: Pick<UploadEstimate, 'asks'>,
   { runId }: Pick<SpendWish, 'runId'>,

@@ -4,6 +4,7 @@ import { shortId } from '../base/ids.ts';
 import {
   type ActiveStatus,
   type FailedStatus,
+  isEnded,
   isFailed,
   type JobStatus,
   type ParkReason,
@@ -16,7 +17,7 @@ import { finishedJob, jobById } from '../store/jobs/find.ts';
 import { liveJob, setLastError } from '../store/jobs/live.ts';
 import { moveJob } from '../store/jobs/move.ts';
 import { wakeJobs } from '../store/jobs/park.ts';
-import type { Trx } from '../store/open.ts';
+import type { Db, Trx } from '../store/open.ts';
 import { coverJobs } from '../store/run-jobs.ts';
 import type { JobEventRow, JobRow } from '../store/schema.ts';
 import type { PipelineDeps } from './stage.ts';
@@ -88,6 +89,14 @@ async function missingBytes({ store, storage }: PipelineDeps, jobId: string): Pr
   });
 }
 
+/** Where a job would go on if it were taken up now; `null` where nothing would be done. Reads only. */
+export async function wouldGoOnAt(deps: PipelineDeps, job: JobRow): Promise<ActiveStatus | null> {
+  if (isEnded(job.status) && !isFailed(job.status)) return null;
+  if (!isFailed(job.status)) return idleState(job) === undefined ? job.status : null;
+  const blocked = (await missingBytes(deps, job.job_id)) !== null || (await doneElsewhere(deps.store.db, job)) !== null;
+  return blocked ? null : retryTarget(job.status);
+}
+
 interface Wish {
   jobId: string;
   runId: string;
@@ -118,21 +127,26 @@ function idleState(job: JobRow): Exclude<RetryOutcome['state'], 'retried' | 'wok
   return stuck || WAKEABLE.includes(job.park_reason) ? undefined : 'already_waiting';
 }
 
-async function restart(trx: Trx, deps: PipelineDeps, job: JobRow, was: FailedStatus, runId: string): Promise<Taken> {
+/** What is said of a failed job whose work another job has done since, or is at; `null` where none does. */
+async function doneElsewhere(db: Db, job: JobRow): Promise<RetryOutcome | null> {
   const key = { userId: job.user_id, documentId: job.document_id, configKey: job.config_key };
-  const done = await finishedJob(trx, key);
-  if (done !== undefined && done.created_at >= job.created_at) return { job, outcome: { state: 'already_complete' } };
+  const done = await finishedJob(db, key);
+  if (done !== undefined && done.created_at >= job.created_at) return { state: 'already_complete' };
+  const live = await liveJob(db, key);
+  if (live === undefined) return null;
+  const error = new TvdbError('E010', {
+    message: `Job ${shortId(job.job_id)} cannot be retried: job ${shortId(live.job_id)} does the same work and stands at ${live.status}`,
+    fix: '',
+    commands: [`tvdb status ${shortId(live.job_id)}`],
+    facts: { job_id: job.job_id, live_job_id: live.job_id },
+  });
+  return { state: 'refused', error };
+}
+
+async function restart(trx: Trx, deps: PipelineDeps, job: JobRow, was: FailedStatus, runId: string): Promise<Taken> {
   // Looked up under the write lock, so the unique index `one_live_job` is never run into.
-  const live = await liveJob(trx, key);
-  if (live !== undefined) {
-    const error = new TvdbError('E010', {
-      message: `Job ${shortId(job.job_id)} cannot be retried: job ${shortId(live.job_id)} does the same work and stands at ${live.status}`,
-      fix: '',
-      commands: [`tvdb status ${shortId(live.job_id)}`],
-      facts: { job_id: job.job_id, live_job_id: live.job_id },
-    });
-    return { job, outcome: { state: 'refused', error } };
-  }
+  const elsewhere = await doneElsewhere(trx, job);
+  if (elsewhere !== null) return { job, outcome: elsewhere };
   const to = retryTarget(was);
   const now = deps.clock.now();
   await moveJob(trx, {

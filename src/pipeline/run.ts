@@ -8,6 +8,7 @@ import { pruneOld } from '../store/retention.ts';
 import { endRun, startRun } from '../store/runs.ts';
 import { isSameProcess } from '../store/workers.ts';
 import { correctCharges } from './correct-charges.ts';
+import { deleteBatchFiles } from './economy-files.ts';
 import { settleBatchesLeft } from './economy-stop.ts';
 import type { PipelineDeps } from './stage.ts';
 import { type WorkOptions, type WorkSummary, work } from './worker.ts';
@@ -41,14 +42,14 @@ export async function withRun<T extends { exitCode: number }>(
   }
 }
 
-/** A worker that goes on for days asks this often what was billed in the end. */
-const ASK_AGAIN_MS = 180_000;
+/** A worker that goes on for days asks this often what was billed in the end, and deletes what it left at a service. */
+const TIDY_AGAIN_MS = 180_000;
 /** Questions about charges at a time; each is one small request. */
 const ASK_MOST = 20;
 /** An older sum that a service never told the figure of is left to `tvdb costs reconcile`. */
 const ASK_FOR_MS = 7 * 86_400_000;
-/** A command that is done does not wait longer than this for the last figures. */
-const ASK_AT_END_MS = 5_000;
+/** A command that is done does not wait longer than this for the last figures and deletions. */
+const TIDY_AT_END_MS = 5_000;
 
 export interface DriveOptions extends WorkOptions {
   /** Stops after this long. */
@@ -98,19 +99,22 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
     timeUp().catch(() => {});
   }
   const left = settleLeft(deps, [signals.stopping, signals.abort]);
-  const ask = (signal: AbortSignal) =>
-    correctCharges(deps, { limit: ASK_MOST, since: clock.now() - ASK_FOR_MS, signal });
-  let asking: Promise<void> | undefined;
+  const tidy = async (signal: AbortSignal) => {
+    await correctCharges(deps, { limit: ASK_MOST, since: clock.now() - ASK_FOR_MS, signal });
+    await deleteBatchFiles(deps, signal);
+  };
+  let tidying: Promise<void> | undefined;
   if (options.until === 'forever') {
     const now = AbortSignal.any([over.signal, signals.stopping]);
-    const keepAsking = async () => {
+    const keepTidy = async () => {
       for (;;) {
-        await clock.sleep(ASK_AGAIN_MS, now);
-        await ask(now);
+        await clock.sleep(TIDY_AGAIN_MS, now);
+        await tidy(now);
       }
     };
-    asking = keepAsking().catch((error: unknown) => {
-      if (!now.aborted) deps.log('warn', 'charges cannot be corrected', { error: asTvdbError(error).message });
+    tidying = keepTidy().catch((error: unknown) => {
+      if (!now.aborted)
+        deps.log('warn', 'charges cannot be corrected, or files not deleted', { error: asTvdbError(error).message });
     });
   }
   let idleSince: number | null = null;
@@ -135,11 +139,11 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
     });
     if (!signals.stopping.aborted && !signals.abort.aborted) {
       const late = new AbortController();
-      clock.sleep(ASK_AT_END_MS, over.signal).then(
+      clock.sleep(TIDY_AT_END_MS, over.signal).then(
         () => late.abort(),
         () => {},
       );
-      await ask(AbortSignal.any([late.signal, signals.stopping, signals.abort]));
+      await tidy(AbortSignal.any([late.signal, signals.stopping, signals.abort]));
     }
     const byUser = options.signals.stopping.aborted || options.signals.abort.aborted;
     const limited = options.limit !== undefined && summary.claims >= options.limit;
@@ -148,7 +152,7 @@ export async function drive(deps: PipelineDeps, options: DriveOptions): Promise<
   } finally {
     over.abort();
     await left.end();
-    await asking;
+    await tidying;
   }
 }
 

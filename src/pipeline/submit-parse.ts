@@ -67,7 +67,7 @@ export const submitParse: Stage = async (job, context) => {
 };
 
 /** Whether a paid service has a parse of this attempt, or may have it: nothing ended it yet. */
-function mayBeThere({ origin, outcome }: AttemptRow): boolean {
+export function mayBeThere({ origin, outcome }: AttemptRow): boolean {
   return origin === 'real' && (outcome === 'sent' || outcome === 'unknown' || outcome === 'adopted');
 }
 

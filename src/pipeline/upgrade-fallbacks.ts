@@ -1,15 +1,17 @@
 /** Redoes for real what fell back to a mock: a new job for each such document, which reuses every part that was real. */
 import { TvdbError } from '../base/errors.ts';
 import { shortId } from '../base/ids.ts';
+import type { ParseOptions } from '../domain/parse-options.ts';
+import type { RouterDecision } from '../services/router.ts';
 import { documentById } from '../store/documents.ts';
 import { appendEvent } from '../store/events.ts';
 import { insertJob } from '../store/jobs/insert.ts';
 import { coverJobs } from '../store/run-jobs.ts';
-import type { JobEventRow, JobRow } from '../store/schema.ts';
-import { decisionOf } from './route.ts';
+import type { DocumentRow, JobEventRow, JobRow } from '../store/schema.ts';
+import { decisionOf, parseOptionsOf } from './route.ts';
 import type { PipelineDeps } from './stage.ts';
 import type { OnEvent } from './step.ts';
-import { configKey, newJob } from './upload.ts';
+import { configKey, type JobMoney, newJob } from './upload.ts';
 
 export type Upgrade =
   /** `job` is the new one. */
@@ -17,27 +19,20 @@ export type Upgrade =
 
 /**
  * Makes the job that redoes the fallen-back parts of `from`, a complete job, in run `runId`. A real parse comes from the
- * cache and real vectors too, so only what was a stand-in is paid. Refused with E305 while a stand-in would be used again,
- * and with E417 when the document is gone.
+ * cache and real vectors too, so only what was a stand-in is paid, up to `money`. Refused with E305 while a stand-in would
+ * be used again, and with E417 when the document is gone.
  */
 export async function upgradeFallback(
   deps: PipelineDeps,
   from: JobRow,
   runId: string,
   onEvent: OnEvent,
+  money?: JobMoney,
 ): Promise<Upgrade> {
-  const { store, router, clock, ids } = deps;
-  const before = decisionOf(from);
-  const decision = await router.decideNow(from.service_mode, before.overrides);
-  const still = Object.entries(decision.services).filter(([, route]) => route.fallback || route.use === null);
-  if (still.length > 0) return { state: 'refused', from, error: wouldFallAgain(from, still) };
-  const document = await documentById(store.db, from.document_id);
-  if (document === undefined) {
-    const message = `The document of job ${shortId(from.job_id)} was deleted`;
-    return { state: 'refused', from, error: new TvdbError('E417', { message }) };
-  }
-  const parse = from.parse_options === null ? undefined : JSON.parse(from.parse_options);
-  const key = await configKey(deps, decision, parse);
+  const { store, clock, ids } = deps;
+  const planned = await planUpgrade(deps, from);
+  if ('error' in planned) return { state: 'refused', from, error: planned.error };
+  const { decision, document, parse, key } = planned;
   const fresh = newJob(deps, document, key, clock.now(), {
     runId,
     decision,
@@ -47,6 +42,7 @@ export async function upgradeFallback(
     force: true,
     keepOld: from.keep_old === 1,
     parse,
+    money,
     economy: from.economy === 1,
   });
   const { job, attached, events } = await store.write(async (trx) => {
@@ -65,6 +61,27 @@ export async function upgradeFallback(
   });
   for (const event of events) onEvent(event, job);
   return { state: attached ? 'attached' : 'accepted', job, from };
+}
+
+/** How the fallen-back parts of a job would be redone as things stand now. */
+export interface UpgradePlan {
+  decision: RouterDecision;
+  document: DocumentRow;
+  parse: ParseOptions;
+  /** Under which equal work is found. */
+  key: string;
+}
+
+/** Plans the job that redoes the fallen-back parts of `from`, or says why there can be none (E305, E417). Reads only. */
+export async function planUpgrade(deps: PipelineDeps, from: JobRow): Promise<UpgradePlan | { error: TvdbError }> {
+  const decision = await deps.router.decideNow(from.service_mode, decisionOf(from).overrides);
+  const still = Object.entries(decision.services).filter(([, route]) => route.fallback || route.use === null);
+  if (still.length > 0) return { error: wouldFallAgain(from, still) };
+  const document = await documentById(deps.store.db, from.document_id);
+  if (document === undefined)
+    return { error: new TvdbError('E417', { message: `The document of job ${shortId(from.job_id)} was deleted` }) };
+  const parse = parseOptionsOf(from, deps.settings);
+  return { decision, document, parse, key: await configKey(deps, decision, parse) };
 }
 
 function wouldFallAgain(from: JobRow, services: [string, { why: string }][]): TvdbError {

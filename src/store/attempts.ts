@@ -18,7 +18,7 @@ export interface Intent {
   /** The invocation that sends it. */
   runId?: string | null;
   /** JSON: what is asked for besides the bytes. */
-  options?: string;
+  options?: string | undefined;
   /** What other jobs have in a request that carries chunks of several; `units` is the sum of all. */
   shares?: readonly { jobId: string; units: number }[];
 }

@@ -31,3 +31,21 @@ export async function tokensToEmbed(db: Db, text: KnownText): Promise<{ chunks: 
   const [row] = rows;
   return row === undefined || row.all_chunks === 0 ? null : { chunks: row.chunks, tokens: row.tokens };
 }
+
+/**
+ * Tokens of the buffered chunks of a job that have neither a vector of `space` in its buffer nor one that was remembered
+ * since `cachedSince`; a text that stands in several chunks counts for each.
+ */
+export async function bufferedTokensToEmbed(
+  db: Db,
+  { jobId, space, cachedSince }: { jobId: string; space: string; cachedSince: number },
+): Promise<number> {
+  const { rows } = await sql<{ tokens: number }>`
+    SELECT COALESCE(SUM(c.token_count), 0) AS tokens FROM chunk_buffer c
+    WHERE c.job_id = ${jobId}
+      AND NOT EXISTS (SELECT 1 FROM vector_buffer v
+        WHERE v.job_id = c.job_id AND v.chunk_id = c.chunk_id AND v.embedding_space = ${space})
+      AND NOT EXISTS (SELECT 1 FROM embedding_cache e
+        WHERE e.embedding_space = ${space} AND e.chunk_sha = c.chunk_sha AND e.made_at >= ${cachedSince})`.execute(db);
+  return rows[0]?.tokens ?? 0;
+}

@@ -11,6 +11,7 @@ import { openStore } from '../../src/store/open.ts';
 import { tvdb } from '../crash/processes.ts';
 import { assertLedger } from '../setup/ledger.ts';
 import { tempDirectory } from '../setup/temp.ts';
+import { letThrough } from '../simulator/start.ts';
 import { FIXTURES } from './workplace.ts';
 
 const SHORT = {
@@ -38,6 +39,12 @@ async function place(options: Partial<SimulatorOptions> = {}) {
     simulator,
     run,
     upload: (more: Record<string, string> = {}) => run(['upload', document, '--mode', 'real', '--economy'], more),
+    /** Files of batches at the service. */
+    async files(): Promise<number> {
+      letThrough();
+      const answer = await fetch(`${simulator.openaiUrl}/files`, { headers: { authorization: 'Bearer sk-simulated' } });
+      return ((await answer.json()) as { data: unknown[] }).data.length;
+    },
     asked: (operation: string) => simulator.log().filter((one) => one.operation === operation).length,
     /** Jobs, batches and money as the store has them; the ledger must be the simulator's bill. */
     async end() {
@@ -70,9 +77,10 @@ async function place(options: Partial<SimulatorOptions> = {}) {
 
 describe('tvdb upload --economy', () => {
   it('embeds in one batch at half the price, and is done when the batch is soon', async () => {
-    const { upload, asked, end, simulator } = await place();
+    const { upload, asked, end, simulator, files } = await place();
     const done = await upload();
     expect([done.code, done.err]).toEqual([0, expect.any(String)]);
+    expect(await files()).toBe(0);
     expect([asked('batches.create'), asked('embeddings')]).toEqual([1, 0]);
     const { tokens, requests } = simulator.bill();
     expect(requests.map(({ nanoUsd }) => nanoUsd)).toEqual([tokens * 10]);
@@ -90,8 +98,8 @@ describe('tvdb upload --economy', () => {
   });
 
   it('survives a batch that expires half-way, and pays for the finished rows alone', async () => {
-    const { upload, asked, end } = await place({ faults: 'batch=expired:0.5' });
-    expect((await upload()).code).toBe(0);
+    const { upload, asked, end, files } = await place({ faults: 'batch=expired:0.5' });
+    expect([(await upload()).code, await files()]).toEqual([0, 0]);
     expect(asked('batches.create')).toBe(2);
     expect(await end()).toMatchObject({ jobs: ['complete'], batches: ['expired', 'completed'], times: 1 });
   });
@@ -107,7 +115,7 @@ describe('T02 a process killed while it orders or collects a batch', () => {
   const points = FAULT_POINTS.filter((point) => point.startsWith('economy.'));
 
   it.each(points)('at %s is made up for by the next run, and nothing is paid twice', async (point) => {
-    const { upload, run, asked, end } = await place();
+    const { upload, run, asked, end, files } = await place();
     const killed = await upload({ TVDB_FAULT: point });
     expect(killed.signal).toBe('SIGKILL');
     const next = await run(['run']);
@@ -117,6 +125,8 @@ describe('T02 a process killed while it orders or collects a batch', () => {
     // Only the one killed before its order left cannot be told from one that arrived: its absence is proven first.
     expect(batches).toEqual(point === 'economy.before_create' ? ['absent', 'completed'] : ['completed']);
     expect(asked('batches.create')).toBe(1);
+    // Killed before it could note the id of its file; the service deletes that one itself after 30 days.
+    expect(await files()).toBe(point === 'economy.file_uploaded' ? 1 : 0);
   });
 });
 

@@ -219,6 +219,52 @@ describe('bugs', () => {
   });
 });
 
+describe('warnings, notes and errors on stderr', () => {
+  const WORDS = 'the parse service answered slowly and the document was parsed by the mock in place of it';
+  const talks = sample('talks', async (_input, { ui }) => {
+    ui.note((page) => page.field('Plan', WORDS));
+    ui.warn({ code: 'TVDB-W302', message: `${WORDS}; redo it for real: tvdb retry --fallbacks 27d7010b` });
+    ui.verbose(1, WORDS);
+    throw new TvdbError('E301', {
+      message: WORDS,
+      why: WORDS,
+      fix: '',
+      commands: [`tvdb retry 27d7010b --max-cost 0.10 # ${WORDS}`],
+    });
+  });
+
+  it.each([40, 80, 200])(
+    'break between words on a terminal of %i columns, under the text they continue',
+    async (cols) => {
+      const { stderr } = await tvdb(['talks'], { commands: [talks], tty: true, cols, env: { NO_COLOR: '1' } });
+      const lines = stderr.trimEnd().split('\n');
+      const wrapped = lines.filter((line) => !line.startsWith('fix '));
+      for (const line of wrapped) expect(line.length).toBeLessThanOrEqual(cols);
+      const warning = lines.findIndex((line) => line.startsWith('warn   TVDB-W302  the parse'));
+      const rest = lines.slice(warning + 1);
+      const more = rest.slice(
+        0,
+        rest.findIndex((line) => !line.startsWith('       ')),
+      );
+      for (const line of more) expect(line).toMatch(/^ {7}\S/);
+      expect([lines[warning], ...more.map((line) => line.trimStart())].join(' ')).toBe(
+        `warn   TVDB-W302  ${WORDS}; redo it for real: tvdb retry --fallbacks 27d7010b`,
+      );
+      // A command is there to be pasted.
+      expect(lines).toContainEqual(expect.stringMatching(/^fix {4}tvdb retry .* in place of it$/));
+    },
+  );
+
+  it('are one line each in a pipe, however long', async () => {
+    const lines = (await tvdb(['talks', '-v'], { commands: [talks] })).stderr.split('\n');
+    expect(lines).toContain(`Plan      ${WORDS}`);
+    expect(lines).toContain(`warn   TVDB-W302  ${WORDS}; redo it for real: tvdb retry --fallbacks 27d7010b`);
+    expect(lines).toContain(`debug  ${WORDS}`);
+    expect(lines).toContain(`error  TVDB-E301  ${WORDS}`);
+    expect(lines).toContain(`why    ${WORDS}`);
+  });
+});
+
 describe('GitHub Actions', () => {
   it('T13: at most nine annotations of a kind and one remainder, on stderr, escaped', async () => {
     const noisy = sample('noisy', async (_input, { ui }) => {

@@ -77,7 +77,14 @@ describe('tvdb retry', () => {
     const nothing = await runTvdb(['retry', '--failed', '--json'], { home });
     expect([nothing.code, nothing.json.data]).toEqual([
       0,
-      { run_id: null, jobs: [], totals: { jobs: 0, taken_up: 0, failed: 0, pending: 0 } },
+      {
+        run_id: null,
+        estimate: { likely_nano_usd: 0, max_nano_usd: 0 },
+        consent: { by: 'not_needed', limit_nano_usd: 0 },
+        budget: null,
+        jobs: [],
+        totals: { jobs: 0, taken_up: 0, failed: 0, pending: 0 },
+      },
     ]);
     const page = await runTvdb(['retry', document], { home, tty: true, env: { NO_COLOR: '1' } });
     expect(page.code).toBe(0);

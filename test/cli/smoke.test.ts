@@ -143,6 +143,35 @@ describe('other exit codes', () => {
     expect(steps.error()?.message).toBe('Smoke failed at search: rank is 2, expected 1');
   });
 
+  it('1 (E113) when the service bills what the ledger cannot account for: named, left for people to see, the page removed', async () => {
+    // The first request for vectors is done and billed, and its answer lost: another one is paid, and the first stays held.
+    const place = await moneyPlace({}, { faults: 'embeddings=cut' }, { EMBED_UNKNOWN_WAIT: '20ms' });
+    const { json, tvdb, simulator, rows, store } = place;
+    const answer = await json(REAL);
+    expect([answer.exit_code, answer.ok, answer.data.verdict]).toEqual([1, false, 'fail']);
+    expect(answer.error).toMatchObject({
+      code: 'TVDB-E113',
+      message: 'Smoke failed at budget: open_holds is 1, expected 0',
+      facts: { step: 'budget', assertion: 'open_holds', expected: 0, actual: 1 },
+    });
+    const passed = ['config', 'upload', 'parse', 'chunk', 'embed', 'store', 'search', 'cleanup'];
+    expect(statuses(answer)).toEqual({ ...Object.fromEntries(passed.map((id) => [id, 'ok'])), budget: 'fail' });
+    const budget = answer.data.steps.find(({ id }: Json) => id === 'budget');
+    expect(budget.assertions.filter(({ ok }: Json) => !ok)).toEqual([
+      { name: 'open_holds', expected: 0, actual: 1, ok: false },
+    ]);
+    // The bill has the lost one, the sum of the ledger has not: it is held.
+    const lost = simulator.bill().nanoUsd - answer.data.cost.total_nano_usd;
+    expect((await json(['costs', 'holds'])).data.holds).toMatchObject([{ state: 'unknown', nano_usd: lost }]);
+    expect(await rows('documents')).toEqual([]);
+    await assertLedger(store());
+    simulator.control.faults('embeddings=cut');
+    const page = await tvdb(REAL, { tty: true, env: { NO_COLOR: '1', GITHUB_ACTIONS: 'true' } });
+    expect(page.code).toBe(1);
+    expect(page.stderr).toMatch(/^error {2}TVDB-E113 {2}Smoke failed at budget: open_holds is 1, expected 0$/m);
+    expect(page.stderr.match(/^::error .*E113.*open_holds is 1/gm)).toHaveLength(1);
+  });
+
   it('5 in CI without --max-cost, and for a --max-cost that is too small; nothing is sent', async () => {
     const { json, simulator } = await moneyPlace();
     const inCi = await json(['smoke', '--mode', 'real'], { env: { CI: '1' } });

@@ -175,7 +175,7 @@ describe('consent', () => {
     const job = await db.selectFrom('upload_jobs').selectAll().executeTakeFirstOrThrow();
     expect([job.park_reason, job.run_after]).toEqual(['held_by_user', null]);
     expect(run.error.fix.commands).toEqual([`tvdb retry ${job.job_id.slice(0, 8)} --max-cost <usd>`]);
-    const still = await json(['retry', job.job_id]);
+    const still = await json(['retry', job.job_id], { env: LOW });
     expect([still.exit_code, still.error.code]).toEqual([5, 'TVDB-E202']);
     const retried = await json(['retry', job.job_id, '--max-cost', '0.05']);
     expect([retried.exit_code, retried.data.jobs[0].status]).toEqual([0, 'complete']);

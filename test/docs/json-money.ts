@@ -118,6 +118,8 @@ export async function paid({ json, events, put }: Place): Promise<void> {
     await run('costs reconcile');
     await run('smoke -m real --max-cost 0.05');
     await stream('smoke -m real --max-cost 0.05');
+    simulator.control.faults('embeddings=cut');
+    await run('smoke -m real --max-cost 0.05', { EMBED_UNKNOWN_WAIT: '1ms' });
     await run('smoke -m real --max-cost 0.000001');
     await run('smoke -m real', { OPENAI_API_KEY: undefined });
     await run('smoke -m real --skip-without-key', { OPENAI_API_KEY: undefined });

@@ -432,6 +432,93 @@ describe('while a batch is at work', () => {
   });
 });
 
+describe('the files of a batch', () => {
+  const filesOf = async ({ simulator }: Place) => {
+    const { data } = await simulator.openai.files.list();
+    return data.map(({ purpose }) => purpose).sort();
+  };
+  const ended = async (place: Place) => {
+    await place.accept();
+    await place.until('complete');
+    expect(await filesOf(place)).toEqual(['batch', 'batch_output']);
+  };
+
+  it('are deleted at the service once the vectors are stored, each asked for once', async () => {
+    const place = await economyPlace();
+    await ended(place);
+    await driveOnce(place);
+    expect(await filesOf(place)).toEqual([]);
+    await driveOnce(place);
+    expect(place.asked('batch-files.delete')).toHaveLength(2);
+  });
+
+  it('of what failed in a batch go too', async () => {
+    const place = await economyPlace({ simulator: { faults: 'batch=row-errors:1' } });
+    await place.accept();
+    await place.until('complete');
+    expect((await filesOf(place)).length).toBeGreaterThan(2);
+    await driveOnce(place);
+    expect(await filesOf(place)).toEqual([]);
+  });
+
+  it.each(['500', 'rate:retry-after=60', 'cut-before', '403'])(
+    'that cannot be deleted (%s) are logged, fail nothing, and are deleted by a later run',
+    async (fault) => {
+      const place = await economyPlace();
+      await ended(place);
+      const said: string[] = [];
+      place.deps.log = (level, event) => said.push(`${level}: ${event}`);
+      place.simulator.control.faults(`batch-files.delete=${fault}*`);
+      await driveOnce(place);
+      expect(new Set(said)).toEqual(new Set(['warn: a file of a batch could not be deleted at its service']));
+      expect([await filesOf(place), (await place.job()).status]).toEqual([['batch', 'batch_output'], 'complete']);
+      place.simulator.control.clearFaults();
+      await place.clock.advance(HOUR);
+      await driveOnce(place);
+      expect(await filesOf(place)).toEqual([]);
+    },
+  );
+
+  it('that are gone already are no reason to ask again', async () => {
+    const place = await economyPlace();
+    await ended(place);
+    for (const { id } of (await place.simulator.openai.files.list()).data)
+      await place.simulator.openai.files.delete(id);
+    await driveOnce(place);
+    const asked = place.asked('batch-files.delete').length;
+    await driveOnce(place);
+    expect(place.asked('batch-files.delete')).toHaveLength(asked);
+  });
+
+  it('are left alone while the batch is at work, and without a key', async () => {
+    const place = await economyPlace();
+    await place.accept();
+    await place.work();
+    await driveOnce(place);
+    expect(await filesOf(place)).toEqual(['batch']);
+    await place.until('complete');
+    place.key(undefined);
+    await driveOnce(place);
+    expect(place.asked('batch-files.delete')).toEqual([]);
+  });
+
+  it('go at once where the order is refused before it leaves', async () => {
+    const place = await economyPlace();
+    await addBudgets(place.store, [{ limit: 100 }]);
+    await place.accept();
+    await place.work();
+    expect(await filesOf(place)).toEqual([]);
+  });
+
+  it('of an order that the service refuses are deleted by the next run', async () => {
+    const place = await economyPlace({ simulator: { faults: 'batches.create=400' } });
+    await place.accept();
+    await place.work();
+    await driveOnce(place);
+    expect([(await place.job()).status, await filesOf(place)]).toEqual(['failed_embedding', []]);
+  });
+});
+
 function driveOnce({ deps }: Place) {
   return drive(deps, {
     ...{ concurrency: 1, until: 'drain', waitForOthers: false, onEvent: () => {} },

@@ -222,6 +222,24 @@ describe('a request that is refused', () => {
     }
   });
 
+  it('for its size makes the next ones smaller for a while; then they grow back to what is configured', async () => {
+    const { line, ask, all } = await batching({
+      settings: { EMBED_BATCH_SIZE: 16, EMBED_LINGER: 1_000 },
+      // Once: the texts of that one were heavier than we had counted.
+      onEmbed: async (texts, nth) =>
+        nth === 1 ? Promise.reject(problem('E309', `${texts.length} are too large`, { too_large: true })) : undefined,
+    });
+    const texts = Array.from({ length: 800 }, (_, index) => `text ${index}`);
+    const got = await settle(line.clock, all(await ask(texts)));
+    expect(got.size).toBe(800);
+    const sizes = line.embedding.requests.map((one) => one.texts.length);
+    const steps = sizes.filter((size, index) => size !== sizes[index - 1]);
+    // The last one has what was left.
+    expect(steps.slice(0, 6)).toEqual([16, 8, 10, 12, 14, 16]);
+    expect(sizes.filter((size) => size === 8)).toHaveLength(8);
+    expect(Math.max(...sizes)).toBe(16);
+  });
+
   it('for its size although it has one text fails that document', async () => {
     const { line, ask, all } = await batching({
       onEmbed: async () => Promise.reject(problem('E309', 'too large', { too_large: true })),

@@ -345,6 +345,22 @@ describe('the client against the simulator', () => {
     expect(rows.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(simulator.bill().tokens);
   });
 
+  it('deletes files, also those that are gone', async () => {
+    const { batch, simulator } = await simulated();
+    const fileId = await batch.upload(fileOf(batch), never);
+    await batch.remove(fileId, never);
+    await batch.remove(fileId, never);
+    expect((await simulator.openai.files.list()).data).toEqual([]);
+    simulator.control.faults('batch-files.delete=500');
+    await expect(batch.remove(fileId, never)).rejects.toMatchObject({ code: 'E303' });
+  });
+
+  it('that may not be deleted with this key say nothing against the key', async () => {
+    const { batch, reported } = over(() => refused(403, { message: 'Missing scopes: api.files.write' }));
+    await expect(batch.remove('file-1', never)).rejects.toMatchObject({ code: 'E309' });
+    expect(reported.map(({ error, httpStatus }) => [error, httpStatus])).toEqual([[null, 403]]);
+  });
+
   it('cancels what runs, and leaves alone what has ended', async () => {
     const { batch, order, simulator } = await simulated();
     const batchId = await order();

@@ -1,6 +1,6 @@
 /** Asks for consent to spend, under the same rule for every command; and says how limits stand. */
 import { TvdbError } from '../../base/errors.ts';
-import { type ConsentGiver, consentFor } from '../../domain/consent.ts';
+import { type ConsentGiver, type ConsentVerdict, consentFor } from '../../domain/consent.ts';
 import { formatUsd } from '../../domain/money.ts';
 import { capRun } from '../../ledger/budget-settings.ts';
 import { budgetStates } from '../../ledger/headroom.ts';
@@ -36,8 +36,7 @@ export async function obtainConsent(
   { ui, config }: Pick<CommandContext, 'ui' | 'config'>,
 ): Promise<Consent> {
   const autoNanoUsd = config.settings.COST_AUTO_APPROVE_USD;
-  const { ci, interactive } = ui;
-  const verdict = consentFor({ mostNanoUsd, autoNanoUsd, maxCost, yes, ci, interactive });
+  const verdict = verdictOn({ mostNanoUsd, maxCost, yes }, { ui, config });
   const limitNanoUsd = mostNanoUsd === 0 ? 0 : (maxCost ?? mostNanoUsd);
   if (verdict.state === 'given') return { by: verdict.by, limitNanoUsd };
   const most = formatUsd(mostNanoUsd, 'up');
@@ -62,6 +61,14 @@ export async function obtainConsent(
   if (await ui.confirm(question, { flag: '--yes', why: `it could cost up to ${most}` }))
     return { by: 'answer', limitNanoUsd };
   throw refused(`Nothing was sent: you did not agree to spend up to ${most}`, 'the question was answered with no');
+}
+
+/** Whether a sum may be spent, or somebody is to be asked, before anybody is. */
+export function verdictOn(
+  ask: Omit<SpendAsk, 'again'>,
+  { ui: { ci, interactive }, config }: Pick<CommandContext, 'ui' | 'config'>,
+): ConsentVerdict {
+  return consentFor({ ...ask, autoNanoUsd: config.settings.COST_AUTO_APPROVE_USD, ci, interactive });
 }
 
 /** A sum in whole cents that covers `nano`: what can be given to `--max-cost`. */
@@ -116,16 +123,15 @@ export async function capThisRun(
   await store.write((trx) => capRun(trx, { runId, capNanoUsd: maxCost, now: clock.now() }));
 }
 
-/** Agrees to spend up to `maxCost` more on each of some jobs; the cap of the run bounds them together. */
+/** Agrees to spend so many nano-USD more on each of some jobs. What was agreed to before is never lowered. */
 export async function agreeForJobs(
   { store, clock }: Pick<World, 'store' | 'clock'>,
-  jobIds: readonly string[],
-  maxCost: number | undefined,
+  more: ReadonlyMap<string, number>,
 ): Promise<void> {
-  if (maxCost === undefined) return;
+  if (more.size === 0) return;
   await store.write(async (trx) => {
-    const spent = await spentByJobs(trx, jobIds);
-    for (const id of jobIds) await raiseConsent(trx, id, (spent.get(id) ?? 0) + maxCost, clock.now());
+    const spent = await spentByJobs(trx, [...more.keys()]);
+    for (const [id, nanoUsd] of more) await raiseConsent(trx, id, (spent.get(id) ?? 0) + nanoUsd, clock.now());
   });
 }
 

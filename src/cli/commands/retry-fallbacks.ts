@@ -3,6 +3,7 @@ import type { TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
 import { decisionOf } from '../../pipeline/route.ts';
 import { upgradeFallback } from '../../pipeline/upgrade-fallbacks.ts';
+import type { JobMoney } from '../../pipeline/upload.ts';
 import { documentById, isSearchable } from '../../store/documents.ts';
 import { fallenBackJobs, upgradeOf } from '../../store/jobs/fallen-back.ts';
 import { jobById } from '../../store/jobs/find.ts';
@@ -110,10 +111,15 @@ export function partsText(parts: readonly FallenPart[]): string {
   return parts[0] === 'embed' ? 'embed only, the parse is real' : 'parse only';
 }
 
-/** Makes the jobs that redo what was chosen, in run `runId`; a line for each that says what was done or why not. */
-export async function upgradeLines(world: World, chosen: readonly FallenJob[], runId: string): Promise<RetryLine[]> {
+/** Makes the jobs that redo what was chosen, in run `runId`, with the money of each; a line for each that says what was done or why not. */
+export async function upgradeLines(
+  world: World,
+  chosen: readonly FallenJob[],
+  runId: string,
+  money: ReadonlyMap<string, JobMoney>,
+): Promise<RetryLine[]> {
   const lines: RetryLine[] = [];
-  for (const one of chosen) lines.push(await upgradeLine(world, one, runId));
+  for (const one of chosen) lines.push(await upgradeLine(world, one, runId, money.get(one.job.job_id)));
   return lines;
 }
 
@@ -121,12 +127,13 @@ async function upgradeLine(
   { pipeline }: World,
   { job, filename, found }: FallenJob,
   runId: string,
+  money: JobMoney | undefined,
 ): Promise<RetryLine> {
   if (found.state !== 'to_redo') {
     const by = 'by' in found ? found.by.job_id : null;
     return { job, filename, outcome: { state: found.state, by }, taken: false };
   }
-  const upgrade = await upgradeFallback(pipeline, job, runId, () => {});
+  const upgrade = await upgradeFallback(pipeline, job, runId, () => {}, money);
   const { parts } = found;
   if (upgrade.state === 'refused') return { job, filename, outcome: refusal(upgrade.error), taken: false, parts };
   return { job: upgrade.job, filename, outcome: { state: 'redone', from: job.job_id }, taken: true, parts };

@@ -9,6 +9,8 @@ import type { CommandResult, ExitCode } from '../command.ts';
 import { plural } from '../ui/format.ts';
 import { accent, dim, type StatusWord, type Text, warn } from '../ui/text.ts';
 import type { Page } from '../ui/ui.ts';
+import { budgetJson, budgetText } from './consent.ts';
+import { moneyPlanJson, type SpendMoney } from './foreseen-money.ts';
 import { lastError, parkText } from './job-view.ts';
 import { type FallenPart, type FallenState, fallenParts, partsText } from './retry-fallbacks.ts';
 import { reasonText } from './upload-error.ts';
@@ -40,6 +42,10 @@ export interface RetryAnswer {
   readonly waited: boolean;
   /** It was about what fell back. */
   readonly fallbacks?: boolean;
+  /** What was foreseen and agreed to, and the limits. */
+  readonly money: SpendMoney;
+  /** Money was refused, or not agreed to, before anything was changed. */
+  readonly failure?: TvdbError;
   /** Jobs that rest because money was refused. */
   readonly refusedMoney?: ReadonlySet<string>;
 }
@@ -91,12 +97,15 @@ export function exitOfRetry(answer: RetryAnswer): ExitCode {
 /** The whole answer of the command. */
 export function retryResult(answer: RetryAnswer): CommandResult {
   const { lines, waited, runId } = answer;
-  const error = errorOf(answer);
+  const { failure, money } = answer;
+  const error = failure ?? errorOf(answer);
   const queued = !waited && lines.some(({ taken }) => taken);
   return {
-    exitCode: exitOfRetry(answer),
+    ...(failure === undefined && { exitCode: exitOfRetry(answer) }),
     data: {
       run_id: lines.some(({ taken }) => taken) ? runId : null,
+      ...moneyPlanJson(money),
+      budget: budgetJson(money.budget),
       jobs: lines.map(lineJson),
       totals: totals(answer),
     },
@@ -171,7 +180,9 @@ const REMARKS: Record<Idle, string> = {
 };
 
 function retryPage(page: Page, answer: RetryAnswer): void {
-  const { lines } = answer;
+  const { lines, waited } = answer;
+  // The note above and the error below say it all.
+  if (answer.failure !== undefined) return;
   if (!lines.some(({ taken, outcome }) => taken || outcome.state === 'refused'))
     page.line(answer.fallbacks === true ? 'Nothing to redo' : 'Nothing to retry');
   for (const line of lines) {
@@ -185,6 +196,7 @@ function retryPage(page: Page, answer: RetryAnswer): void {
       remarkOf(line, answer),
     );
   }
+  if (waited && answer.money.budget !== null) page.line('  budget  ', budgetText(answer.money.budget, null));
 }
 
 function wordOf(line: RetryLine, { waited }: RetryAnswer): StatusWord {

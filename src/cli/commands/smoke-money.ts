@@ -7,8 +7,8 @@ import type { JobMoney } from '../../pipeline/upload.ts';
 import { commandLine } from '../command-line.ts';
 import { dim } from '../ui/text.ts';
 import { type BudgetView, budgetText, budgetView, type Consent, obtainConsent } from './consent.ts';
+import { overCap } from './foreseen-money.ts';
 import type { Work } from './smoke-work.ts';
-import { overCap } from './upload-money.ts';
 
 /** The query is the text of the page, at most 2,000 characters: some 400 tokens, and never near this many. */
 const QUERY_TOKENS = 1_000;

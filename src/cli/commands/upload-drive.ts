@@ -123,12 +123,9 @@ export async function resumeUpload(
   try {
     return await withRun(pipeline, { runId, command: 'upload', mode: decision.mode }, async () => {
       const events: Told[] = [];
-      await capThisRun(world, runId, request.maxCost);
-      await agreeForJobs(
-        world,
-        before.map(({ job_id: id }) => id),
-        request.maxCost,
-      );
+      const { maxCost } = request;
+      await capThisRun(world, runId, maxCost);
+      if (maxCost !== undefined) await agreeForJobs(world, new Map(before.map(({ job_id: id }) => [id, maxCost])));
       const jobIds = await resumeRun(pipeline, earlier, runId, (...told) => events.push(told));
       const jobs = (await jobsOfRun(store.db, runId)).filter((job) => jobIds.includes(job.job_id));
       results = await Promise.all(jobs.map((job) => pendingResult(job, world)));

@@ -2,8 +2,8 @@
 import { iso } from '../../base/clock.ts';
 import type { JobOutcome, ServiceUse } from '../../pipeline/job-outcome.ts';
 import { budgetJson } from './consent.ts';
+import { moneyPlanJson, NO_MONEY } from './foreseen-money.ts';
 import { moneyJson } from './job-view.ts';
-import { moneyPlanJson, NO_MONEY } from './upload-money.ts';
 import { type DocumentResult, isDegraded, totalsOf, type UploadAnswer } from './upload-result.ts';
 
 /** The answer as JSON has it: ids in full, money in nano-USD and USD, `null` for what is unknown. */

@@ -2,7 +2,6 @@
 import { TvdbError } from '../../base/errors.ts';
 import { partsOfConsent } from '../../domain/consent.ts';
 import { formatUsd } from '../../domain/money.ts';
-import type { ServiceName } from '../../domain/service-mode.ts';
 import type { Taken } from '../../pipeline/intake.ts';
 import { cheaperWays, mayBePaid, planSpend, type SpendPlan, type SpendWish } from '../../pipeline/plan-spend.ts';
 import type { JobMoney } from '../../pipeline/upload.ts';
@@ -10,7 +9,8 @@ import type { World } from '../../world.ts';
 import type { CommandContext } from '../command.ts';
 import { commandLine } from '../command-line.ts';
 import { plural } from '../ui/format.ts';
-import { type BudgetView, budgetView, type Consent, enough, obtainConsent } from './consent.ts';
+import { budgetView, enough, obtainConsent } from './consent.ts';
+import { foreseenMoney, jobMoney, NO_MONEY, refusalOf, type SpendMoney } from './foreseen-money.ts';
 
 export interface MoneyRequest {
   readonly maxCost: number | undefined;
@@ -23,35 +23,9 @@ export interface MoneyRequest {
   readonly paths: readonly string[];
 }
 
-/** Nano-USD one service is foreseen to cost. */
-export interface ServiceForecast {
-  readonly likely: number;
-  readonly ceiling: number;
-  /** Documents whose part is remembered from before. */
-  readonly cached: number;
-}
-
-export interface UploadMoney {
-  readonly likelyNanoUsd: number;
-  /** What is agreed to at most: some pages asked for once more included, and within `--max-cost` where that fits. */
-  readonly mostNanoUsd: number;
-  readonly services: Readonly<Record<ServiceName, ServiceForecast>>;
-  /** `null` where nothing is paid. */
-  readonly budget: BudgetView | null;
-  readonly consent: Consent | null;
-}
-
-export const NO_MONEY: UploadMoney = {
-  likelyNanoUsd: 0,
-  mostNanoUsd: 0,
-  services: { llamaparse: { likely: 0, ceiling: 0, cached: 0 }, openai: { likely: 0, ceiling: 0, cached: 0 } },
-  budget: null,
-  consent: { by: 'not_needed', limitNanoUsd: 0 },
-};
-
 /** What an upload is foreseen to cost, and the refusal if it does not fit a limit. */
 export interface Forecast {
-  readonly money: UploadMoney;
+  readonly money: SpendMoney;
   readonly plan: SpendPlan | null;
   readonly refusal: TvdbError | null;
 }
@@ -69,53 +43,10 @@ export async function forecastUpload(
   const plan = await planSpend(world.pipeline, staged, wish);
   const { maxCost } = request;
   const budget = await budgetView(world, { runId: wish.runId, maxCost, now: clock.now() });
-  const { likelyNanoUsd, ceilingNanoUsd } = plan.estimate;
-  const money: UploadMoney = {
-    likelyNanoUsd,
-    mostNanoUsd:
-      maxCost === undefined || ceilingNanoUsd > maxCost ? plan.mostNanoUsd : Math.min(plan.mostNanoUsd, maxCost),
-    services: servicesOf(plan),
-    budget,
-    consent: null,
-  };
-  const over = maxCost !== undefined && ceilingNanoUsd > maxCost ? overCap(ceilingNanoUsd, maxCost, wish.runId) : null;
-  const refused = over ?? plan.fit.refusal;
+  const costs = plan.documents.flatMap(({ cost }) => (cost === null ? [] : [cost]));
+  const money = foreseenMoney({ ...plan, costs }, budget, maxCost);
+  const refused = refusalOf(plan, maxCost, wish.runId);
   return { money, plan, refusal: refused && (await explained(refused, plan, request, wish, world)) };
-}
-
-function servicesOf({ documents }: SpendPlan): UploadMoney['services'] {
-  const sum = (of: 'parse' | 'embed'): ServiceForecast => {
-    const costs = documents.flatMap(({ cost }) => (cost === null ? [] : [cost]));
-    const parts = costs.flatMap((cost) => cost[of] ?? []);
-    return {
-      likely: parts.reduce((total, part) => total + part.likelyNanoUsd, 0),
-      ceiling: parts.reduce((total, part) => total + part.ceilingNanoUsd, 0),
-      cached: costs.filter((cost) => cost[`${of}By`] === 'cached').length,
-    };
-  };
-  return { llamaparse: sum('parse'), openai: sum('embed') };
-}
-
-/** E201 for a `--max-cost` that is too small, with the facts that a hold would name. */
-export function overCap(asked: number, cap: number, runId: string, spent = 0): TvdbError {
-  return new TvdbError('E201', {
-    message: `This could cost up to ${formatUsd(asked, 'up')}; only ${formatUsd(Math.max(0, cap - spent))} is left in this run`,
-    why: `the limit ${formatUsd(cap)} for this run is from --max-cost`,
-    chargedNanoUsd: 0,
-    facts: {
-      error: 'CostLimitExceeded',
-      scope: 'run',
-      scope_value: runId,
-      window: 'run',
-      source: 'flag',
-      cap_nano_usd: cap,
-      spent_nano_usd: spent,
-      held_nano_usd: 0,
-      asked_nano_usd: asked,
-      left_nano_usd: Math.max(0, cap - spent),
-      resets_at: null,
-    },
-  });
 }
 
 /** The refusal with what it is about, and what would fit instead. */
@@ -173,7 +104,7 @@ export async function consentToUpload(
   { maxCost, yes, paths }: MoneyRequest,
   { decision }: SpendWish,
   ctx: CommandContext,
-): Promise<UploadMoney> {
+): Promise<SpendMoney> {
   if (plan === null) return money;
   const again = commandLine(['upload', ...paths, '--mode', decision.mode]);
   const consent = await obtainConsent({ mostNanoUsd: plan.mostNanoUsd, maxCost, yes, again }, ctx);
@@ -193,29 +124,8 @@ export function moneyOfJobs(taken: readonly Taken[], { plan }: Forecast, maxCost
   let next = 0;
   for (const [index, one] of taken.entries()) {
     if (one.state !== 'ready') continue;
-    const cost = plan?.documents[next]?.cost ?? null;
-    jobs.set(index, {
-      consentNanoUsd: parts[next] ?? 0,
-      estimate: {
-        likely: cost?.likelyNanoUsd ?? 0,
-        max: cost?.ceilingNanoUsd ?? 0,
-        priceVersion: cost?.parse?.priceVersion ?? cost?.embed?.priceVersion ?? null,
-      },
-    });
+    jobs.set(index, jobMoney(plan?.documents[next]?.cost ?? null, parts[next] ?? 0));
     next += 1;
   }
   return jobs;
-}
-
-/** `estimate` and `consent` of `tvdb.upload/v1`. */
-export function moneyPlanJson({ likelyNanoUsd, mostNanoUsd, consent }: UploadMoney): Record<string, unknown> {
-  return {
-    estimate: { likely_nano_usd: likelyNanoUsd, max_nano_usd: mostNanoUsd },
-    consent: consent && { by: consent.by, limit_nano_usd: consent.limitNanoUsd },
-  };
-}
-
-/** `0.0912`, rounded up, for lines of `key=value`. */
-export function plainUsd(nano: number): string {
-  return formatUsd(nano, 'up').replaceAll(/[$,]/g, '');
 }

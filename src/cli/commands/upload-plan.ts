@@ -7,9 +7,10 @@ import type { CommandContext } from '../command.ts';
 import { bytes, plural } from '../ui/format.ts';
 import { dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
-import { budgetFields, budgetText } from './consent.ts';
+import { budgetText } from './consent.ts';
+import { moneyLines, type SpendMoney } from './foreseen-money.ts';
 import { routeReason } from './route-text.ts';
-import { type Forecast, plainUsd, type UploadMoney } from './upload-money.ts';
+import type { Forecast } from './upload-money.ts';
 
 /** Tells people and programs what is about to happen. */
 export async function notePlan(
@@ -59,7 +60,7 @@ interface PlanFigures {
   readonly model: string;
   /** As people read it: `default`, `--mode`, a file. */
   readonly modeSource: string;
-  readonly money: UploadMoney;
+  readonly money: SpendMoney;
   /** The ceiling is within every limit. */
   readonly fits: boolean;
 }
@@ -75,8 +76,7 @@ function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, n
     page.line(
       `${ui.time(now)} route  parse=${routeWord(services.llamaparse)}${tier} embed=${routeWord(services.openai)}`,
     );
-    page.line(`${ui.time(now)} cost   est_usd=${plainUsd(likely)} max_usd=${plainUsd(most)}`);
-    if (budget !== null) page.line(`${ui.time(now)} budget ${budgetFields(budget, plan.fits)}`);
+    moneyLines(page, plan.money, plan.fits, ui.time(now));
     return;
   }
   const size = `${plural(plan.documents, 'document')}, ${plural(plan.pages, 'page')}, ${bytes(plan.bytes)}`;
@@ -96,7 +96,7 @@ function planNote(page: Page, plan: PlanFigures, ui: Pick<Ui, 'err' | 'time'>, n
   page.field('Budget', budgetText(budget, plan.fits));
 }
 
-function forecastText({ likely, cached }: UploadMoney['services']['openai']): Text {
+function forecastText({ likely, cached }: SpendMoney['services']['openai']): Text {
   return [`est ${formatUsd(likely, 'up')}`, cached === 0 ? '' : dim(`   ${plural(cached, 'document')} from the cache`)];
 }
 

@@ -9,8 +9,8 @@ import type { JobRow } from '../../store/schema.ts';
 import type { ExitCode } from '../command.ts';
 import { commandLine } from '../command-line.ts';
 import type { SkippedInput } from '../input-walk.ts';
+import type { SpendMoney } from './foreseen-money.ts';
 import { lastError } from './job-view.ts';
-import type { UploadMoney } from './upload-money.ts';
 import { waitsForMoneyOnly } from './upload-waits.ts';
 
 /**
@@ -56,7 +56,7 @@ export interface UploadAnswer {
   readonly skipped: readonly SkippedInput[];
   readonly ms: number;
   /** Absent where nothing was foreseen: a resumed run. */
-  readonly money?: UploadMoney;
+  readonly money?: SpendMoney;
   /** Jobs that rest because money was refused. */
   readonly refusedMoney?: ReadonlySet<string>;
   /** What ended the upload before its time; the documents are as they stood then. */

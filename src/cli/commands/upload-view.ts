@@ -7,11 +7,11 @@ import { count, duration, plural, usd } from '../ui/format.ts';
 import { accent, type Cell, dim, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui, Warning } from '../ui/ui.ts';
 import { budgetText } from './consent.ts';
+import { NO_MONEY } from './foreseen-money.ts';
 import { parkText } from './job-view.ts';
 import { routeReason } from './route-text.ts';
 import { untilText } from './status-view.ts';
 import { documentCost, workedMs } from './upload-json.ts';
-import { NO_MONEY } from './upload-money.ts';
 import {
   DOCUMENT_STATUSES,
   type DocumentResult,

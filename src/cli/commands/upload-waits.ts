@@ -7,15 +7,15 @@ import type { JobRow } from '../../store/schema.ts';
 import type { World } from '../../world.ts';
 import { plural } from '../ui/format.ts';
 import { budgetView } from './consent.ts';
-import type { UploadMoney } from './upload-money.ts';
+import type { SpendMoney } from './foreseen-money.ts';
 import type { UploadAnswer } from './upload-result.ts';
 
 /** The limits as they stand after the work, and the jobs that wait for money. */
 export async function afterwards(
-  money: UploadMoney,
+  money: SpendMoney,
   { runId, maxCost, jobIds }: { runId: string; maxCost: number | undefined; jobIds: readonly string[] },
   world: World,
-): Promise<{ money: UploadMoney; refusedMoney: ReadonlySet<string> }> {
+): Promise<{ money: SpendMoney; refusedMoney: ReadonlySet<string> }> {
   const refused = await refusedMoney(world.store.db, jobIds);
   if (money.budget === null) return { money, refusedMoney: refused };
   const budget = await budgetView(world, { runId, maxCost, now: world.clock.now() });

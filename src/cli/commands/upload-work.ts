@@ -12,6 +12,7 @@ import { findInputs, type Inputs } from '../inputs.ts';
 import { plural } from '../ui/format.ts';
 import type { ProgressView } from '../ui/ui.ts';
 import { capThisRun } from './consent.ts';
+import { NO_MONEY, type SpendMoney } from './foreseen-money.ts';
 import { refuseUnreachable } from './listening.ts';
 import { routeReason } from './route-text.ts';
 import { serviceWishes } from './service-wishes.ts';
@@ -31,9 +32,7 @@ import {
   forecastUpload,
   type MoneyRequest,
   moneyOfJobs,
-  NO_MONEY,
   stands,
-  type UploadMoney,
 } from './upload-money.ts';
 import { notePlan } from './upload-plan.ts';
 import type { UploadAnswer } from './upload-result.ts';
@@ -63,7 +62,7 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
   warnOfFallback(decision, request, ctx);
   const inputs = await lookFor(request, ctx);
   const taken = await takeAll(request, inputs, world, ctx);
-  let money: UploadMoney = NO_MONEY;
+  let money: SpendMoney = NO_MONEY;
   let refusedMoney: ReadonlySet<string> = new Set();
   const rules = { refuseFallback: request.onFallback === 'fail', pendingCounts: request.wait || request.exitStatus };
   const answerOf = (runId: string | null, documents: UploadAnswer['documents'], failure?: TvdbError): UploadAnswer => {

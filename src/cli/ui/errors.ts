@@ -4,26 +4,22 @@ import { ERROR_CODES } from '../../base/error-codes.ts';
 import type { TvdbError } from '../../base/errors.ts';
 import { shortId } from '../../base/ids.ts';
 import { usd } from './format.ts';
-import { type Paint, paintLine } from './paint.ts';
+import { paintLine } from './paint.ts';
+import { LABEL_COLUMN, type LineStyle, setLines } from './set-lines.ts';
 import { accent, bad, dim, spans, type Text } from './text.ts';
-import { wrap } from './wrap.ts';
 
-export interface ErrorSetting {
-  readonly cols: number;
-  readonly paint: Paint;
+export interface ErrorSetting extends LineStyle {
   readonly exitCode: number;
   readonly runId: string | undefined;
   /** With the stack. */
   readonly verbose: boolean;
 }
 
-const LABEL_COLUMN = 7;
-
 /** What, why, fix, cost, docs and reference, label first, wrapped; only the what is red. Commands stay on one line to be pasted. */
 export function errorText(error: TvdbError, setting: ErrorSetting): string {
   const out: string[] = [];
   const put = (label: Text, parts: Text, hang = LABEL_COLUMN) => {
-    out.push(...wrap(spans([label, parts]), setting.cols, hang).map((line) => paintLine(line, setting.paint)));
+    out.push(...setLines([label, parts], setting, hang));
   };
   const command = (label: string, line: string) =>
     out.push(paintLine(spans([column(label), accent(line)]), setting.paint));

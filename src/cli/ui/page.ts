@@ -1,14 +1,10 @@
 /** Builds a page for people and sets it at a width. */
-import { type Paint, paintLine } from './paint.ts';
+import { type LineStyle, setLines } from './set-lines.ts';
 import { tableLines } from './table.ts';
-import { plainText, type StatusWord, spans, statusColumn, type Text } from './text.ts';
+import { plainText, type StatusWord, statusColumn, type Text } from './text.ts';
 import type { Page, Table } from './ui.ts';
-import { wrap } from './wrap.ts';
 
-export interface PageStyle {
-  /** Columns; `Infinity` for none. */
-  readonly cols: number;
-  readonly paint: Paint;
+export interface PageStyle extends LineStyle {
   readonly ascii: boolean;
   readonly accessible: boolean;
 }
@@ -21,7 +17,7 @@ const STATUS_COLUMN = 8;
 export async function setPage(build: (page: Page) => void, style: PageStyle): Promise<string> {
   const blocks: (string[] | Promise<string[]>)[] = [];
   const lines = (text: Text, hang: number) => {
-    blocks.push(wrap(spans(text), style.cols, hang).map((line) => paintLine(line, style.paint)));
+    blocks.push(setLines(text, style, hang));
   };
   build({
     cols: style.cols,

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { truncate, width } from './display.ts';
 import { type Paint, paintLine } from './paint.ts';
 import { advance, isFinished, stateText, type TrackedItem } from './progress.ts';
+import { setLines } from './set-lines.ts';
 import { plainText, type Span, spans, statusColumn, type Text } from './text.ts';
 import type { ProgressState, ProgressView } from './ui.ts';
 
@@ -74,7 +75,7 @@ export async function liveProgress({ clock, stream, paint, ascii, scrub }: LiveP
     },
     log(...parts: Text[]) {
       spinner.clear();
-      stream.write(`${scrub(paintLine(spans(parts), paint))}\n`);
+      stream.write(`${scrub(setLines(parts, { cols: stream.columns || 80, paint, scrub }, 2).join('\n'))}\n`);
       redraw();
       spinner.render();
     },

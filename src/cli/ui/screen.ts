@@ -16,6 +16,7 @@ import { type PageStyle, setPage } from './page.ts';
 import { loadPaint, type Paint, paintLine, unpainted } from './paint.ts';
 import { plainProgress } from './progress-plain.ts';
 import { askYesNo, cannotAsk, type Terminal } from './prompt.ts';
+import { LABEL_COLUMN, setLines } from './set-lines.ts';
 import { tabSeparated } from './table.ts';
 import { accent, type Cell, dim, spans, type Text, warn } from './text.ts';
 import type { Page, ProgressView, Ui, Warning, WatchView } from './ui.ts';
@@ -88,13 +89,14 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
   };
 
   const style = (stream: 'out' | 'err'): PageStyle => ({
-    cols: facts[stream].cols,
+    cols: facts[stream].tty ? facts[stream].cols : Number.POSITIVE_INFINITY,
     paint: paints[stream],
+    scrub,
     ascii: facts.ascii || !facts[stream].tty,
     accessible: facts.accessible,
   });
   const say = (text: string) => enqueue(() => stderr.write(scrub(text)));
-  const sayLine = (...parts: Text[]) => say(`${paintLine(spans(parts), paints.err)}\n`);
+  const sayLine = (...parts: Text[]) => say(`${setLines(parts, style('err')).join('\n')}\n`);
   const tell = (text: string) => enqueue(() => stdout.write(scrub(text)));
   const event = (type: string, fields: Record<string, unknown> = {}) => {
     if (facts.format !== 'ndjson' || options.rawOutput === true) return;
@@ -218,8 +220,7 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
         const { errorText } = await import('./errors.ts');
         await say(
           errorText(error, {
-            cols: facts.err.cols,
-            paint: paints.err,
+            ...style('err'),
             exitCode,
             runId,
             verbose: options.verbosity > 0,
@@ -232,7 +233,9 @@ export async function createScreen(options: ScreenOptions): Promise<Screen> {
       if (facts.actions) await say(notes.rest());
       return exitCode;
     },
-    hint: (label, commandLine) => void sayLine(dim(label.padEnd(7)), accent(commandLine)),
+    // A command is pasted: a line break of ours would be part of it.
+    hint: (label, line) =>
+      void say(`${paintLine(spans([dim(label.padEnd(LABEL_COLUMN)), accent(line)]), paints.err)}\n`),
     resumeLine: () => resume,
     settled: async () => void (await queue),
     closeProgress() {

@@ -186,6 +186,25 @@ export function createOpenAiBatch(
       });
     },
 
+    async remove(fileId, signal) {
+      const status = await free(
+        {
+          operation: 'batch-files.delete',
+          request: (client) => client.files.delete(fileId),
+          // 404: it is gone. 403: a key that may do everything but this is no key to stop all work for.
+          accepts: [403, 404],
+          read: (answer) => answer.status,
+        },
+        signal,
+      );
+      if (status !== 403) return;
+      throw new TvdbError('E309', {
+        message: 'OpenAI does not let this key delete a file',
+        fix: 'OpenAI deletes files of batches itself after 30 days.',
+        facts: { service: 'openai', operation: 'batch-files.delete', http_status: status, remote_id: fileId },
+      });
+    },
+
     async cancel(batchId, signal) {
       await free(
         { operation: 'batches.cancel', request: (client) => client.batches.cancel(batchId), read: () => undefined },

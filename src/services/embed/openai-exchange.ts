@@ -36,6 +36,8 @@ export interface Question<T> extends Omit<Call, 'fingerprint'> {
   request(client: OpenAI): { asResponse(): Promise<unknown> };
   /** Sent as the body instead: the SDK would read a file whole, and probe its `fetch` with a request before. */
   form?: Extract<HttpRequest['body'], { file: unknown }>;
+  /** Statuses that are read as an answer, and say nothing of the account or the service. */
+  accepts?: readonly number[];
   /** What is wanted of a 2xx. Throws a `TvdbError` when it is not there. */
   read(answer: HttpAnswer, request: RequestFacts): T;
 }
@@ -74,7 +76,8 @@ export async function ask<T>(options: ExchangeOptions, question: Question<T>, si
   const { status: httpStatus, headers, latencyMs } = answer;
   const tell = (error: TvdbError | null) => report({ latencyMs, httpStatus, headers, error });
   try {
-    if (httpStatus < 200 || httpStatus > 299) throw statusError(answer, request, clock.now());
+    const isAnswer = (httpStatus >= 200 && httpStatus <= 299) || question.accepts?.includes(httpStatus) === true;
+    if (!isAnswer) throw statusError(answer, request, clock.now());
     const result = question.read(answer, request);
     await tell(null);
     return result;
@@ -130,8 +133,9 @@ async function send(
   if (id !== undefined && !SENDABLE_ID.test(id)) throw new Error('the id of the request cannot be sent in a header');
   let sending: Promise<HttpAnswer> | undefined;
   const deliver = async (url: unknown, { method, body }: { method?: string | undefined; body?: unknown } = {}) => {
+    const verb = method?.toUpperCase();
     const request: HttpRequest = {
-      method: method?.toUpperCase() === 'POST' ? 'POST' : 'GET',
+      method: verb === 'POST' || verb === 'DELETE' ? verb : 'GET',
       url: String(url),
       headers: {
         accept: 'application/json',

@@ -46,6 +46,7 @@ const ASKED: Readonly<Record<string, string>> = {
   'batches.create': 'The order of a batch at OpenAI',
   'batches.get': 'The look at a batch of OpenAI',
   'batches.list': 'The look at the batches of OpenAI',
+  'batch-files.delete': 'The deletion of a file at OpenAI',
   'batches.cancel': 'The cancelling of a batch at OpenAI',
 };
 

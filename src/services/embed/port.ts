@@ -87,6 +87,8 @@ export interface EmbedBatchService {
   look(batchId: string, signal: AbortSignal): Promise<BatchLook>;
   /** The rows of an ended batch, each id once. Throws E311 when its files are gone, E308 when they are not whole. */
   rows(batch: EndedBatch, space: EmbeddingSpace, signal: AbortSignal): Promise<BatchRow[]>;
+  /** Deletes a file at the service; one that is not there is deleted already. */
+  remove(fileId: string, signal: AbortSignal): Promise<void>;
   /** Stops it; what is done by then is billed. A batch that has ended already is left alone. */
   cancel(batchId: string, signal: AbortSignal): Promise<void>;
 }

@@ -6,7 +6,7 @@ import { type HttpLimits, watchLeaving } from './dispatcher.ts';
 import { type FormFile, openUpload } from './upload.ts';
 
 export interface HttpRequest {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'DELETE';
   /** Absolute, with its query. */
   url: string;
   headers: Readonly<Record<string, string>>;
