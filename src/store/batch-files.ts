@@ -7,9 +7,12 @@ export function batchFilesOption(files: readonly string[]): string | null {
   return files.length === 0 ? null : JSON.stringify({ files });
 }
 
-/** Notes which files of a batch are still there; none: all are deleted. */
+/** Notes which files of a batch are still there; none: all are deleted. Other options of the attempt stay. */
 export async function setBatchFiles(trx: Trx, attemptId: string, files: readonly string[]): Promise<void> {
-  const options = batchFilesOption(files);
+  const options =
+    files.length === 0
+      ? sql<string | null>`NULLIF(json_remove(options, '$.files'), '{}')`
+      : sql<string>`json_set(COALESCE(options, '{}'), '$.files', json(${JSON.stringify(files)}))`;
   await trx.updateTable('attempts').set({ options }).where('attempt_id', '=', attemptId).execute();
 }
 
@@ -29,6 +32,8 @@ export interface LeftFiles {
 export async function batchFilesLeft(db: Db, { since, limit }: { since: number; limit: number }): Promise<LeftFiles[]> {
   const { rows } = await sql<LeftFiles>`
     SELECT a.attempt_id, b.job_id, a.options FROM embed_batches b JOIN attempts a ON a.attempt_id = b.attempt_id
-    WHERE b.ended_at >= ${since} AND a.options IS NOT NULL ORDER BY b.ended_at LIMIT ${limit}`.execute(db);
+    WHERE b.ended_at >= ${since} AND json_extract(a.options, '$.files') IS NOT NULL ORDER BY b.ended_at LIMIT ${limit}`.execute(
+    db,
+  );
   return rows;
 }
