@@ -2,7 +2,7 @@
 import { handOver, unfreezeBudgets } from '../store/budgets.ts';
 import type { BudgetRow } from '../store/money-schema.ts';
 import type { Trx } from '../store/open.ts';
-import { openOverruns, wasSeen } from '../store/overruns.ts';
+import { openOverruns } from '../store/overruns.ts';
 import { append, holdOf, subjectOf } from './end.ts';
 
 /**
@@ -15,9 +15,7 @@ export async function acknowledge(
 ): Promise<{ state: 'acknowledged'; released: readonly BudgetRow[] } | { state: 'already' }> {
   const open = await openOverruns(trx);
   if (!open.some((one) => one.attempt_id === attemptId)) return { state: 'already' };
-  // The ledger has one such row for an attempt: a twin that stops budgets again with its true figure was seen before.
-  if (!(await wasSeen(trx, attemptId)))
-    await append(trx, await holdOf(trx, attemptId), { at: now, kind: 'acknowledge', amount: null, detail: by });
+  await append(trx, await holdOf(trx, attemptId), { at: now, kind: 'acknowledge', amount: null, detail: by });
   for (const other of open) {
     if (other.attempt_id === attemptId) continue;
     await handOver(trx, attemptId, other.attempt_id, subjectOf(await holdOf(trx, other.attempt_id)));

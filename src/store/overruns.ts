@@ -19,12 +19,12 @@ export interface Overrun {
 }
 
 /**
- * Every overrun that is not acknowledged, oldest first, one for each attempt. One that was seen and still, or again, stops a
- * budget is open too: the true figure of a twin may come after it was seen, and what is stopped must be able to go on.
+ * Every overrun that is not acknowledged, oldest first, one for each attempt. What was charged after somebody had seen an
+ * attempt is not seen: the true figure of a twin may come later.
  */
 export async function openOverruns(db: Db): Promise<Overrun[]> {
-  const unseen = sql`(NOT EXISTS (SELECT 1 FROM spend k WHERE k.attempt_id = s.attempt_id AND k.kind = 'acknowledge')
-    OR EXISTS (SELECT 1 FROM budgets b WHERE b.frozen_by = s.attempt_id))`;
+  const unseen = sql`NOT EXISTS (
+    SELECT 1 FROM spend k WHERE k.attempt_id = s.attempt_id AND k.kind = 'acknowledge' AND k.seq > s.seq)`;
   const { rows } = await sql<Overrun & { seq: number }>`
     SELECT MIN(s.seq) AS seq, s.attempt_id, NULL AS twin_of, s.job_id, s.service, MIN(s.at) AS at, s.hold_amount,
       SUM(s.amount) AS amount
@@ -33,22 +33,11 @@ export async function openOverruns(db: Db): Promise<Overrun[]> {
       AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.attempt_id = s.attempt_id AND ${IS_TWIN})
     GROUP BY s.attempt_id
     UNION ALL
-    SELECT s.seq, s.attempt_id, json_extract(a.options, '$.twin_of'), s.job_id, s.service, s.at, 0,
+    SELECT MIN(s.seq), s.attempt_id, json_extract(a.options, '$.twin_of'), s.job_id, s.service, s.held_at, 0,
       COALESCE(h.settled_amount, IIF(h.state = 'released', 0, h.amount))
-    FROM attempts a JOIN spend s ON s.attempt_id = a.attempt_id AND s.kind = 'hold'
+    FROM attempts a JOIN spend s ON s.attempt_id = a.attempt_id AND s.kind IN ('hold', 'overrun', 'correction_up')
     JOIN hold_states h ON h.held_at = s.held_at AND h.attempt_id = s.attempt_id
-    WHERE ${IS_TWIN} AND ${unseen}
+    WHERE ${IS_TWIN} AND ${unseen} GROUP BY s.attempt_id
     ORDER BY seq`.execute(db);
   return rows.map(({ seq: _seq, ...overrun }) => overrun);
-}
-
-/** Whether an overrun of an attempt was acknowledged before. */
-export async function wasSeen(db: Db, attemptId: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('spend')
-    .select('seq')
-    .where('attempt_id', '=', attemptId)
-    .where('kind', '=', 'acknowledge')
-    .executeTakeFirst();
-  return row !== undefined;
 }

@@ -13,7 +13,7 @@ import { updateBudget } from '../../src/store/budgets.ts';
 import { findHold } from '../../src/store/holds.ts';
 import { openStore, STORE_FILE, type Store } from '../../src/store/open.ts';
 import type { Database } from '../../src/store/schema.ts';
-import { addBudgets, assertLedger } from '../setup/ledger.ts';
+import { addBudgets, assertLedger, bookTwin, request } from '../setup/ledger.ts';
 import { commands, type Ledger, Model } from './model.ts';
 
 /** Runs of up to 100 commands; 1000 in the full lane. */
@@ -22,6 +22,7 @@ const RUNS = Number(process.env.TVDB_MODEL_RUNS ?? '40');
 const SOUND: Ledger = {
   write: (store, work) => store.write(work),
   ...{ hold, settle, release, markUnknown, correct, acknowledge },
+  twin: (trx, { attemptId, of, now }) => bookTwin(trx, attemptId, of, now),
   lower: (trx, limit) => updateBudget(trx, 1, { limit_value: limit }, 1),
 };
 
@@ -108,6 +109,10 @@ describe('T11 a broken ledger is found out', () => {
     'that takes 0 for free of charge': {
       settle: (trx, ending) =>
         ending.actual === 0 ? release(trx, { ...ending, because: 'not_charged' }) : settle(trx, ending),
+    },
+    'that holds a twin like any other request': {
+      twin: async (trx, { attemptId, of, now }) =>
+        hold(trx, { ...request(attemptId, (await findHold(trx, of))?.amount ?? 1), now }),
     },
     'that lets unknown holds go': {
       markUnknown: (trx, ending) => release(trx, { ...ending, because: 'not_charged' }),

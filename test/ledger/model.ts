@@ -49,6 +49,7 @@ export interface Ledger {
   markUnknown(trx: Trx, ending: { attemptId: string; now: number }): Promise<{ state: string }>;
   correct(trx: Trx, ending: { attemptId: string; actual: number | null; now: number }): Promise<{ state: string }>;
   acknowledge(trx: Trx, seen: { attemptId: string; by: string; now: number }): Promise<{ state: string }>;
+  twin(trx: Trx, made: { attemptId: string; of: string; now: number }): Promise<unknown>;
   lower(trx: Trx, limit: number): Promise<void>;
 }
 
@@ -218,6 +219,18 @@ export function commands(): fc.Arbitrary<Step>[] {
         const ending = { attemptId: String(at), by: 'me', now: model.now };
         const result = await real.ledger.write(real.stores[0], (trx) => real.ledger.acknowledge(trx, ending));
         expect(result.state).toBe(model.unseen.delete(at) ? 'acknowledged' : 'already');
+      }),
+    ),
+    picks.map((pick) =>
+      onHold(`twin of ${pick}`, async (model, real) => {
+        const of = nth(model, pick);
+        const one = model.held[of];
+        if (one === undefined || one.state === 'none') return;
+        const at = model.held.length;
+        const made = { attemptId: String(at), of: String(of), now: model.now };
+        await real.ledger.write(real.stores[0], (trx) => real.ledger.twin(trx, made));
+        record(model, one.amount, one.service);
+        model.unseen.add(at);
       }),
     ),
     fc.integer({ min: 0, max: 1500 }).map((limit) =>

@@ -4,23 +4,14 @@ import { acknowledge } from '../../src/ledger/acknowledge.ts';
 import { correct, holdOf, settle } from '../../src/ledger/end.ts';
 import { holdTwin } from '../../src/ledger/twin.ts';
 import { foldCheck } from '../../src/ledger/verify.ts';
-import { insertIntent } from '../../src/store/attempts.ts';
 import type { Store } from '../../src/store/open.ts';
 import { openOverruns } from '../../src/store/overruns.ts';
-import { assertLedger, ledgerStore, NOON, take, totals } from '../setup/ledger.ts';
+import { assertLedger, bookTwin, ledgerStore, NOON, take, totals } from '../setup/ledger.ts';
 
 const DAY = 'day:2026-11-27@UTC';
 
-/** Books `id` as a twin of `of`, as the pipeline does. */
-function book(store: Store, id: string, of: string, now = NOON) {
-  return store.write(async (trx) => {
-    await insertIntent(trx, {
-      ...{ attemptId: id, jobId: 'job-1', service: 'parse', operation: 'parse_twin', requestHash: 'h', units: 1 },
-      ...{ origin: 'real', now, options: JSON.stringify({ twin_of: of }) },
-    });
-    return holdTwin(trx, { attemptId: id, of: await holdOf(trx, of), now, timeZone: 'UTC' });
-  });
-}
+/** Books `id` as a twin of `of`, in a transaction of its own. */
+const book = (store: Store, id: string, of: string, now = NOON) => store.write((trx) => bookTwin(trx, id, of, now));
 const settleAt = (store: Store, attemptId: string, actual: number | null) =>
   store.write((trx) => settle(trx, { attemptId, actual, now: NOON }));
 const seen = (store: Store, attemptId: string) =>

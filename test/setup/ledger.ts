@@ -1,10 +1,13 @@
 /** A store with budgets for tests of money, and the proof of its ledger. */
 import { expect, onTestFinished } from 'vitest';
+import { holdOf } from '../../src/ledger/end.ts';
 import { type HoldRequest, hold } from '../../src/ledger/hold.ts';
+import { holdTwin } from '../../src/ledger/twin.ts';
 import { foldCheck, verifyChain } from '../../src/ledger/verify.ts';
+import { insertIntent } from '../../src/store/attempts.ts';
 import { insertBudget } from '../../src/store/budgets.ts';
 import type { BudgetRow } from '../../src/store/money-schema.ts';
-import { openStore, type Store } from '../../src/store/open.ts';
+import { openStore, type Store, type Trx } from '../../src/store/open.ts';
 import { tempDirectory } from './temp.ts';
 
 /** 2026-11-27 12:00 UTC, a Friday. */
@@ -56,6 +59,15 @@ export function request(attemptId: string, amount: number, changes: Partial<Hold
 /** Holds in a transaction of its own. */
 export function take(store: Store, attemptId: string, amount: number, changes: Partial<HoldRequest> = {}) {
   return store.write((trx) => hold(trx, request(attemptId, amount, changes)));
+}
+
+/** Books an attempt as a twin of another one, as the pipeline does; returns the budgets it has stopped. */
+export async function bookTwin(trx: Trx, attemptId: string, of: string, now: number): Promise<BudgetRow[]> {
+  await insertIntent(trx, {
+    ...{ attemptId, jobId: 'job-1', service: 'parse', operation: 'parse_twin', requestHash: 'h', units: 1 },
+    ...{ origin: 'real', now, options: JSON.stringify({ twin_of: of }) },
+  });
+  return holdTwin(trx, { attemptId, of: await holdOf(trx, of), now, timeZone: 'UTC' });
 }
 
 /**

@@ -32,6 +32,12 @@ CREATE INDEX hold_states_provisional ON hold_states (held_at) WHERE provisional 
 DROP TABLE holds;
 DROP INDEX spend_by_period;
 
+-- One hold, one ending, one correction for each attempt, as before. What was seen may be seen again: the true figure of a
+-- charge nobody asked for can come after it was acknowledged, and stops budgets anew.
+DROP INDEX spend_once;
+CREATE UNIQUE INDEX spend_once ON spend (attempt_id, (CASE WHEN kind IN ('settle', 'release') THEN 'ending'
+  WHEN kind IN ('correction_up', 'correction_down', 'confirm') THEN 'correction' WHEN kind = 'acknowledge' THEN seq ELSE kind END));
+
 -- A hold as a whole. By attempt it is found through spend_once, by time through hold_states.
 CREATE VIEW holds AS
   SELECT s.attempt_id, s.job_id, h.run_id, h.service, s.cost_center, h.amount, h.units, s.unit_price, s.price_version, h.state,
