@@ -16,6 +16,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'indexTerms',
     'leaseFinding',
     'markHandled',
+    'nativePartError',
     'nodeSupport',
     'normalise',
     'parseStorageUri',
