@@ -110,7 +110,10 @@ describe('compiled code', () => {
   });
 
   it('lets a library be imported still', () => {
-    const { status, stderr } = spawnSync(process.execPath, [BIN, 'completion', 'bash'], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(process.execPath, [BIN, 'completion', 'bash'], {
+      env: { HOME: tempDirectory() },
+      encoding: 'utf8',
+    });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 });
