@@ -181,6 +181,22 @@ describe('spend', () => {
     ]);
   });
 
+  it.each([['--daily'], ['--monthly']])(
+    '%s forecasts from the first spending on, as the page of the day does',
+    async (unit) => {
+      const minutes = 60_000;
+      const young = await homeWith({ id: 'aaaa0001', at: NOW - 5 * minutes, hold: CENT, end: CENT });
+      expect((await run(young, [unit, '--json'])).json.data.projection).toMatchObject({
+        ...{ enough_history: false, basis_ms: 5 * minutes },
+      });
+      const older = await homeWith({ id: 'aaaa0001', at: NOW - 90 * minutes, hold: CENT, end: CENT });
+      const [rows, day] = [await run(older, [unit, '--json']), await run(older, ['--json'])];
+      const { likely_nano_usd: likely, basis_ms: basis } = day.json.data.projection;
+      expect(rows.json.data.projection).toMatchObject({ basis_ms: basis, likely_nano_usd: likely });
+      expect(basis).toBe(90 * minutes);
+    },
+  );
+
   it('--breakdown splits rows by service, --compare sets them beside another time', async () => {
     const home = await homeWith(...everything, { id: 'aaaa0009', at: NOW - 25 * HOUR, hold: CENT, end: CENT });
     const { json } = await run(home, ['--by', 'mode', '--breakdown', '--compare', 'yesterday', '--json']);
