@@ -100,10 +100,10 @@ function limitError(state: BudgetState, asked: Asked, resets: number): TvdbError
   return new TvdbError('E201', {
     message: money
       ? `This could cost up to ${formatUsd(asked.amount, 'up')}; only ${formatUsd(left)} is left ${spanText(budget)}`
-      : `This needs ${asked.requests} paid requests; only ${left} are left ${spanText(budget)}`,
+      : `This needs ${some(asked.requests, 'paid ')}; only ${left} ${left === 1 ? 'is' : 'are'} left ${spanText(budget)}`,
     why: money
       ? `the limit ${formatUsd(limit)} for ${scopeText(budget)} has ${formatUsd(spent)} spent and ${formatUsd(held)} reserved`
-      : `the limit for ${scopeText(budget)} is ${limit} requests, ${requests} were made`,
+      : `the limit for ${scopeText(budget)} is ${some(limit)}, ${requests} ${requests === 1 ? 'was' : 'were'} made`,
     commands: ['tvdb costs budget list'],
     chargedNanoUsd: 0,
     facts: {
@@ -125,6 +125,10 @@ function limitError(state: BudgetState, asked: Asked, resets: number): TvdbError
       resets_at: Number.isFinite(resets) ? resets : null,
     },
   });
+}
+
+function some(requests: number, kind = ''): string {
+  return `${requests} ${kind}request${requests === 1 ? '' : 's'}`;
 }
 
 function frozenError({ budget, period_id: period }: BudgetState): TvdbError {

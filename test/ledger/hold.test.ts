@@ -129,6 +129,26 @@ describe('a hold', () => {
     await assertLedger(store);
   });
 
+  it.each([
+    [
+      0,
+      0,
+      'This needs 1 paid request; only 0 are left this hour',
+      'the limit for everything is 0 requests, 0 were made',
+    ],
+    [1, 1, 'This needs 1 paid request; only 0 are left this hour', 'the limit for everything is 1 request, 1 was made'],
+    [
+      2,
+      2,
+      'This needs 1 paid request; only 0 are left this hour',
+      'the limit for everything is 2 requests, 2 were made',
+    ],
+  ])('says in words that read well why a limit of %s requests refuses it', async (limit, made, message, why) => {
+    const store = await ledgerStore({ limit, span: 'hour', measure: 'requests' });
+    for (let index = 0; index < made; index += 1) await take(store, `made-${index}`, 1);
+    await expect(take(store, 'refused', 1)).rejects.toMatchObject({ message, why });
+  });
+
   it('is made once for an attempt', async () => {
     const store = await ledgerStore({ limit: 1000 });
     await take(store, 'a', 10);
