@@ -115,6 +115,14 @@ describe('retry --fallbacks', () => {
     expect([made.park_reason, made.consent_nano_usd > ONE_PAGE]).toEqual(['budget', true]);
   });
 
+  it('with --no-wait still says that it does not fit', async () => {
+    const { tvdb, run } = await fallen({ 'a.pdf': letter }, { DAILY_COST_LIMIT_USD: '0.001' });
+    const refused = await tvdb(['retry', '--fallbacks', run]);
+    expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining('left=0.0010 fits=no')]);
+    const queued = await tvdb(['retry', '--fallbacks', run, '--no-wait']);
+    expect([queued.code, queued.stderr]).toEqual([0, expect.stringContaining('left=0.0010 fits=no')]);
+  });
+
   it('foresees the embedding alone where the parse is real', async () => {
     const { json, simulator } = await moneyPlace(
       { 'a.pdf': letter },
