@@ -355,6 +355,26 @@ describe('holds', () => {
     expect((await run(home, ['holds', 'release', 'aaaa', '--json'])).json.error.why).toContain('has its job in hand');
   });
 
+  it('fit on 80 columns with no word cut, and name what ends them', async () => {
+    const home = await homeWith(
+      { id: 'aaaa0001-0000', hold: 1234 * CENT, end: 'unknown' },
+      { id: 'aaaa0002-0000', service: 'openai', hold: 20, end: 'unknown' },
+      { id: 'aaaa0003-0000', hold: CENT, end: 'unsent' },
+      { id: 'aaaa0004-0000', hold: CENT, end: 'open' },
+      { id: 'aaaa0005-0000', hold: CENT, end: 0 },
+    );
+    const lines = (await page(home, ['holds'])).split('\n').filter((line) => line !== '');
+    expect(lines.join('\n')).not.toMatch(/\.\.\.|…/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(lines.slice(5)).toEqual([
+      'Reserved  $12.3600, of which unknown $12.3400',
+      'What was not sent can be given back   tvdb costs holds release aaaa0003',
+      'LlamaParse can be asked what it billed   tvdb costs reconcile',
+      'Only the bill of OpenAI can tell   tvdb costs reconcile --provider-log',
+      '1 settlement not billed yet, provisional: $0.0100   tvdb costs reconcile',
+    ]);
+  });
+
   it('an overrun is seen, acknowledged once, and its budgets go on', async () => {
     const home = await homeWith({ id: 'aaaa0001', hold: CENT, end: 3 * CENT });
     expect((await run(home, ['acknowledge', '--json'])).json.data.overruns).toMatchObject([
