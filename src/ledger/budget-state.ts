@@ -93,6 +93,9 @@ function needOf({ budget }: BudgetState, askedOf: (budget: BudgetRow) => Asked):
 
 const resetOf = ({ until_at: until }: BudgetState) => until ?? Number.POSITIVE_INFINITY;
 
+/** What to do where `--max-cost` was too small. */
+export const RAISE_CAP = 'Give a higher --max-cost.';
+
 function limitError(state: BudgetState, asked: Asked, resets: number): TvdbError {
   const { budget, limit, spent, held, requests } = state;
   const left = leftOf(state);
@@ -104,7 +107,8 @@ function limitError(state: BudgetState, asked: Asked, resets: number): TvdbError
     why: money
       ? `the limit ${formatUsd(limit)} for ${scopeText(budget)} has ${formatUsd(spent)} spent and ${formatUsd(held)} reserved`
       : `the limit for ${scopeText(budget)} is ${some(limit)}, ${requests} ${requests === 1 ? 'was' : 'were'} made`,
-    commands: ['tvdb costs budget list'],
+    // A cap of one run is in no list, and neither starts anew nor can be set by another command.
+    ...(budget.source === 'flag' ? { fix: RAISE_CAP } : { commands: ['tvdb costs budget list'] }),
     chargedNanoUsd: 0,
     facts: {
       error: 'CostLimitExceeded',

@@ -89,7 +89,8 @@ describe('a hold', () => {
   it('of a run that is used up does not wait for a time', async () => {
     const store = await ledgerStore({ limit: 10, scope: 'run', scope_value: 'run-1', span: 'run', source: 'flag' });
     await take(store, 'a', 10);
-    await expect(take(store, 'b', 1)).rejects.toMatchObject({ facts: { window: 'run', resets_at: null } });
+    const refused = { facts: { window: 'run', resets_at: null }, fix: 'Give a higher --max-cost.', commands: [] };
+    await expect(take(store, 'b', 1)).rejects.toMatchObject(refused);
     await take(store, 'c', 1, { runId: 'run-2' });
     await assertLedger(store);
   });
