@@ -375,6 +375,26 @@ describe('holds', () => {
     ]);
   });
 
+  it('overruns fit on 80 columns with no word cut', async () => {
+    const home = await homeWith(
+      { id: 'aaaa0001-0000', hold: CENT, end: 1234 * CENT },
+      { id: 'aaaa0002-0000', hold: CENT, end: CENT },
+      { id: 'aaaa0003-0000', service: 'openai', hold: 20, end: 20 },
+    );
+    const raw = new BetterSqlite(join(home, 'data/tvdb/tvdb.sqlite'));
+    raw.exec(`UPDATE attempts SET operation = 'parse_twin', options = '{"twin_of":"bbbb0002-0000"}' WHERE attempt_id LIKE 'aaaa0002%';
+      UPDATE attempts SET operation = 'embed_batch_twin', options = '{"twin_of":"bbbb0003-0000"}' WHERE attempt_id LIKE 'aaaa0003%'`);
+    raw.close();
+    const lines = (await page(home, ['acknowledge'])).split('\n').filter((line) => line !== '');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(/^aaaa0001 .* \$12\.3300 {2}more than reserved$/),
+      expect.stringMatching(/^aaaa0002 .* - +\$0\.0100 {2}twin of bbbb0002$/),
+      expect.stringMatching(/^aaaa0003 .* - +<\$0\.0001 {2}twin of bbbb0003$/),
+      'A twin is what the service did a second time of one request.',
+    ]);
+  });
+
   it('an overrun is seen, acknowledged once, and its budgets go on', async () => {
     const home = await homeWith({ id: 'aaaa0001', hold: CENT, end: 3 * CENT });
     expect((await run(home, ['acknowledge', '--json'])).json.data.overruns).toMatchObject([
