@@ -85,7 +85,9 @@ describe('retry --fallbacks', () => {
     const limited = { env: { ...LOW, DAILY_COST_LIMIT_USD: '0.001' } };
     const refused = await json(['retry', '--fallbacks', run, '--yes'], limited);
     expect([refused.exit_code, refused.error.code]).toEqual([5, 'TVDB-E201']);
-    expect(refused.error.message).toMatch(/only \$0\.0010 is left today; nothing was taken up, nothing was sent/);
+    expect(refused.error.message).toMatch(
+      /more than the whole limit of \$0\.0010 today; nothing was taken up, nothing was sent/,
+    );
     expect([simulator.log(), (await jobsOf(place)).length]).toEqual([[], 1]);
     const done = await json(['retry', '--fallbacks', run, '--yes'], { env: LOW });
     expect([done.exit_code, done.data.consent.by]).toEqual([0, '--yes']);

@@ -134,7 +134,7 @@ describe('a hold', () => {
     [
       0,
       0,
-      'This needs 1 paid request; only 0 are left this hour',
+      'This needs 1 paid request, more than the whole limit of 0 this hour',
       'the limit for everything is 0 requests, 0 were made',
     ],
     [1, 1, 'This needs 1 paid request; only 0 are left this hour', 'the limit for everything is 1 request, 1 was made'],
@@ -148,6 +148,19 @@ describe('a hold', () => {
     const store = await ledgerStore({ limit, span: 'hour', measure: 'requests' });
     for (let index = 0; index < made; index += 1) await take(store, `made-${index}`, 1);
     await expect(take(store, 'refused', 1)).rejects.toMatchObject({ message, why });
+  });
+
+  it('that is more than the whole limit is told that waiting does not help', async () => {
+    const store = await ledgerStore({ limit: 5_000_000_000, source: 'user' });
+    await expect(take(store, 'a', 5_000_000_001)).rejects.toMatchObject({
+      message: 'This could cost up to $5.0001, more than the whole limit of $5.0000 today',
+      fix: 'Raise the limit with `tvdb costs budget set`, or ask for less at a time.',
+    });
+    await take(store, 'b', 4_000_000_000);
+    await expect(take(store, 'c', 4_000_000_000)).rejects.toMatchObject({
+      message: 'This could cost up to $4.0000; only $1.0000 is left today',
+      fix: expect.stringContaining('Wait until'),
+    });
   });
 
   it('is made once for an attempt', async () => {
