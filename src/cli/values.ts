@@ -1,6 +1,7 @@
 /** Reads the values of flags and arguments: durations, money, times, numbers, choices. What cannot be read is E003 or E005. */
 import { TvdbError } from '../base/errors.ts';
 import { durationMs } from '../config/read.ts';
+import { startOfDate } from '../domain/period.ts';
 import type { ValueKind, ValueSpec } from './command.ts';
 import { closest } from './suggest.ts';
 import { parts } from './ui/format.ts';
@@ -101,19 +102,9 @@ function readTime(text: string, context: ValueContext): number {
     : full;
 }
 
-/** The first moment of a calendar day in a time zone; days may run under or over the month. */
+/** The first moment of a calendar day in a time zone, as budgets have it; days may run under or over the month. */
 function startOfDay(year: number, month: number, day: number, timezone: string): number {
-  const wanted = Date.UTC(year, month - 1, day);
-  // The offset at a guess corrects the guess; the second round settles days on which the clocks change.
-  let at = wanted;
-  for (let round = 0; round < 2; round += 1) at = wanted - offsetAt(at, timezone);
-  return at;
-}
-
-function offsetAt(at: number, timezone: string): number {
-  const { year, month, day, hour, minute, second } = parts(at, timezone);
-  const local = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-  return local - Math.floor(at / 1000) * 1000;
+  return startOfDate(Date.UTC(year, month - 1, day), timezone);
 }
 
 function readChoice(choices: readonly string[], text: string, { where }: ValueContext): string {

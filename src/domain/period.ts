@@ -74,7 +74,7 @@ function changeBetween(from: number, to: number, timeZone: string): number {
  * The first instant of a local date (given by its midnight in UTC) or, where that date is left out or comes twice because
  * clocks were changed at midnight, of what is at it or after it. Once a date has begun, the one before is over for good.
  */
-function startOfDate(date: number, timeZone: string): number {
+export function startOfDate(date: number, timeZone: string): number {
   const from = date - WIDEST;
   const before = offsetAt(from, timeZone);
   const after = offsetAt(date + WIDEST, timeZone);

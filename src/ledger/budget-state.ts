@@ -93,18 +93,30 @@ function needOf({ budget }: BudgetState, askedOf: (budget: BudgetRow) => Asked):
 
 const resetOf = ({ until_at: until }: BudgetState) => until ?? Number.POSITIVE_INFINITY;
 
+/** What to do where `--max-cost` was too small. */
+export const RAISE_CAP = 'Give a higher --max-cost.';
+
+const RAISE_LIMIT = 'Raise the limit with `tvdb costs budget set`, or ask for less at a time.';
+
 function limitError(state: BudgetState, asked: Asked, resets: number): TvdbError {
   const { budget, limit, spent, held, requests } = state;
   const left = leftOf(state);
   const money = budget.measure === 'cost';
+  const never = (money ? asked.amount : asked.requests) > limit;
+  const [all, most] = money ? [formatUsd(limit), formatUsd(left)] : [String(limit), String(left)];
+  const rest = never
+    ? `, more than the whole limit of ${all} ${spanText(budget)}`
+    : `; only ${most} ${money || left === 1 ? 'is' : 'are'} left ${spanText(budget)}`;
   return new TvdbError('E201', {
-    message: money
-      ? `This could cost up to ${formatUsd(asked.amount, 'up')}; only ${formatUsd(left)} is left ${spanText(budget)}`
-      : `This needs ${asked.requests} paid requests; only ${left} are left ${spanText(budget)}`,
+    message: `${
+      money ? `This could cost up to ${formatUsd(asked.amount, 'up')}` : `This needs ${some(asked.requests, 'paid ')}`
+    }${rest}`,
     why: money
       ? `the limit ${formatUsd(limit)} for ${scopeText(budget)} has ${formatUsd(spent)} spent and ${formatUsd(held)} reserved`
-      : `the limit for ${scopeText(budget)} is ${limit} requests, ${requests} were made`,
-    commands: ['tvdb costs budget list'],
+      : `the limit for ${scopeText(budget)} is ${some(limit)}, ${requests} ${requests === 1 ? 'was' : 'were'} made`,
+    // A cap of one run is in no list, and neither starts anew nor can be set by another command.
+    ...(budget.source === 'flag' ? { fix: RAISE_CAP } : { commands: ['tvdb costs budget list'] }),
+    ...(never && budget.source !== 'flag' && { fix: RAISE_LIMIT }),
     chargedNanoUsd: 0,
     facts: {
       error: 'CostLimitExceeded',
@@ -125,6 +137,10 @@ function limitError(state: BudgetState, asked: Asked, resets: number): TvdbError
       resets_at: Number.isFinite(resets) ? resets : null,
     },
   });
+}
+
+function some(requests: number, kind = ''): string {
+  return `${requests} ${kind}request${requests === 1 ? '' : 's'}`;
 }
 
 function frozenError({ budget, period_id: period }: BudgetState): TvdbError {

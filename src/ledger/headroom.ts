@@ -4,6 +4,7 @@ import type { ServiceName } from '../domain/service-mode.ts';
 import { allBudgets } from '../store/budgets.ts';
 import type { BudgetRow } from '../store/money-schema.ts';
 import type { Db } from '../store/open.ts';
+import { cappedRunsUnderWay } from '../store/runs.ts';
 import { type BudgetState, leftOf, refusalOf, type SpendMoment, statesOf } from './budget-state.ts';
 
 export interface BudgetStanding extends BudgetState {
@@ -11,7 +12,7 @@ export interface BudgetStanding extends BudgetState {
   readonly left: number;
 }
 
-/** When it is asked. Without a run, budgets of a run are left out. */
+/** When it is asked. Without a run, limits of each run are left out, and the cap of one run is there while it goes on. */
 export interface Standpoint {
   now: number;
   timeZone: string;
@@ -20,11 +21,14 @@ export interface Standpoint {
 
 /**
  * Every budget in force in its present period, in the order they were made. Where a change of time zone left two windows
- * open, the one in which more is used: that is the one that counts.
+ * open, the one in which more is used: that is the one that counts. The cap of a run that has ended limits nothing any more;
+ * it is left out unless an overrun has stopped it and waits to be seen.
  */
 export async function budgetStates(db: Db, { now, timeZone, runId }: Standpoint): Promise<BudgetStanding[]> {
   const found: BudgetStanding[] = [];
+  const underWay = runId === undefined ? await cappedRunsUnderWay(db) : [runId];
   for (const budget of await allBudgets(db)) {
+    if (budget.source === 'flag' && budget.frozen_by === null && !underWay.includes(budget.scope_value)) continue;
     const run = budget.scope === 'run' && budget.scope_value !== '' ? budget.scope_value : runId;
     if (budget.span === 'run' && (run === undefined || (runId !== undefined && run !== runId))) continue;
     const states = await statesOf(db, [budget], { ...subjectFor(budget), runId: run ?? '', now, timeZone });

@@ -39,13 +39,13 @@ export async function countQueue(db: Db, now: number, deadWorkers: readonly stri
   return rows;
 }
 
-/** Why jobs rest at `now`, the most frequent reason first. */
+/** Why jobs rest at `now`, the most frequent reason first; those that go on by themselves apart from those that do not. */
 export async function parkedGroups(db: Db, now: number): Promise<ParkedGroup[]> {
   const { rows } = await sql<ParkedGroup>`
     SELECT park_reason AS reason, COUNT(*) AS jobs, MIN(run_after) AS until
     FROM upload_jobs
     WHERE lease_owner IS NULL AND status IN (${ACTIVE}) AND park_reason IS NOT NULL AND (run_after IS NULL OR run_after > ${now})
-    GROUP BY park_reason ORDER BY jobs DESC, reason`.execute(db);
+    GROUP BY park_reason, run_after IS NULL ORDER BY jobs DESC, reason, until`.execute(db);
   return rows;
 }
 

@@ -23,6 +23,17 @@ export async function endRun(trx: Trx, run: { runId: string; now: number; exitCo
     .execute();
 }
 
+/** Those runs with a cap of their own (`--max-cost`) that have not ended, or were killed before they could. */
+export async function cappedRunsUnderWay(db: Db): Promise<string[]> {
+  const rows = await db
+    .selectFrom('runs')
+    .select('run_id')
+    .where('ended_at', 'is', null)
+    .where('run_id', 'in', (query) => query.selectFrom('budgets').select('scope_value').where('source', '=', 'flag'))
+    .execute();
+  return rows.map(({ run_id }) => run_id);
+}
+
 /** The jobs a run covers, in the order they were made. */
 export async function jobsOfRun(db: Db, runId: string): Promise<JobRow[]> {
   return db

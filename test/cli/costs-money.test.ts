@@ -181,6 +181,22 @@ describe('spend', () => {
     ]);
   });
 
+  it.each([['--daily'], ['--monthly']])(
+    '%s forecasts from the first spending on, as the page of the day does',
+    async (unit) => {
+      const minutes = 60_000;
+      const young = await homeWith({ id: 'aaaa0001', at: NOW - 5 * minutes, hold: CENT, end: CENT });
+      expect((await run(young, [unit, '--json'])).json.data.projection).toMatchObject({
+        ...{ enough_history: false, basis_ms: 5 * minutes },
+      });
+      const older = await homeWith({ id: 'aaaa0001', at: NOW - 90 * minutes, hold: CENT, end: CENT });
+      const [rows, day] = [await run(older, [unit, '--json']), await run(older, ['--json'])];
+      const { likely_nano_usd: likely, basis_ms: basis } = day.json.data.projection;
+      expect(rows.json.data.projection).toMatchObject({ basis_ms: basis, likely_nano_usd: likely });
+      expect(basis).toBe(90 * minutes);
+    },
+  );
+
   it('--breakdown splits rows by service, --compare sets them beside another time', async () => {
     const home = await homeWith(...everything, { id: 'aaaa0009', at: NOW - 25 * HOUR, hold: CENT, end: CENT });
     const { json } = await run(home, ['--by', 'mode', '--breakdown', '--compare', 'yesterday', '--json']);
@@ -337,6 +353,46 @@ describe('holds', () => {
         .execute(),
     );
     expect((await run(home, ['holds', 'release', 'aaaa', '--json'])).json.error.why).toContain('has its job in hand');
+  });
+
+  it('fit on 80 columns with no word cut, and name what ends them', async () => {
+    const home = await homeWith(
+      { id: 'aaaa0001-0000', hold: 1234 * CENT, end: 'unknown' },
+      { id: 'aaaa0002-0000', service: 'openai', hold: 20, end: 'unknown' },
+      { id: 'aaaa0003-0000', hold: CENT, end: 'unsent' },
+      { id: 'aaaa0004-0000', hold: CENT, end: 'open' },
+      { id: 'aaaa0005-0000', hold: CENT, end: 0 },
+    );
+    const lines = (await page(home, ['holds'])).split('\n').filter((line) => line !== '');
+    expect(lines.join('\n')).not.toMatch(/\.\.\.|…/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(lines.slice(5)).toEqual([
+      'Reserved  $12.3600, of which unknown $12.3400',
+      'What was not sent can be given back   tvdb costs holds release aaaa0003',
+      'LlamaParse can be asked what it billed   tvdb costs reconcile',
+      'Only the bill of OpenAI can tell   tvdb costs reconcile --provider-log',
+      '1 settlement not billed yet, provisional: $0.0100   tvdb costs reconcile',
+    ]);
+  });
+
+  it('overruns fit on 80 columns with no word cut', async () => {
+    const home = await homeWith(
+      { id: 'aaaa0001-0000', hold: CENT, end: 1234 * CENT },
+      { id: 'aaaa0002-0000', hold: CENT, end: CENT },
+      { id: 'aaaa0003-0000', service: 'openai', hold: 20, end: 20 },
+    );
+    const raw = new BetterSqlite(join(home, 'data/tvdb/tvdb.sqlite'));
+    raw.exec(`UPDATE attempts SET operation = 'parse_twin', options = '{"twin_of":"bbbb0002-0000"}' WHERE attempt_id LIKE 'aaaa0002%';
+      UPDATE attempts SET operation = 'embed_batch_twin', options = '{"twin_of":"bbbb0003-0000"}' WHERE attempt_id LIKE 'aaaa0003%'`);
+    raw.close();
+    const lines = (await page(home, ['acknowledge'])).split('\n').filter((line) => line !== '');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(/^aaaa0001 .* \$12\.3300 {2}more than reserved$/),
+      expect.stringMatching(/^aaaa0002 .* - +\$0\.0100 {2}twin of bbbb0002$/),
+      expect.stringMatching(/^aaaa0003 .* - +<\$0\.0001 {2}twin of bbbb0003$/),
+      'A twin is what the service did a second time of one request.',
+    ]);
   });
 
   it('an overrun is seen, acknowledged once, and its budgets go on', async () => {

@@ -155,4 +155,16 @@ describe('T05 a batch that the service made twice of one order', () => {
     expect(seen).toMatchObject({ acknowledged: twin, overruns: [] });
     expect(seen.budgets_released).toHaveLength(1);
   });
+
+  it('and that is found by a cancellation, is told of by it', async () => {
+    const { upload, run } = await place({ faults: 'batches.create=duplicate' });
+    expect((await upload({ TVDB_FAULT: 'economy.after_create' })).signal).toBe('SIGKILL');
+    const cancelled = await run(['cancel', '--all', '--yes']);
+    const [id = ''] = (await run(['costs', 'acknowledge', '--quiet'])).out.split('\n');
+    expect([cancelled.code, cancelled.err]).toEqual([
+      0,
+      expect.stringContaining(`tvdb costs acknowledge ${id.slice(0, 8)}`),
+    ]);
+    expect(id).not.toBe('');
+  });
 });

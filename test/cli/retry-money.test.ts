@@ -85,7 +85,9 @@ describe('retry --fallbacks', () => {
     const limited = { env: { ...LOW, DAILY_COST_LIMIT_USD: '0.001' } };
     const refused = await json(['retry', '--fallbacks', run, '--yes'], limited);
     expect([refused.exit_code, refused.error.code]).toEqual([5, 'TVDB-E201']);
-    expect(refused.error.message).toMatch(/only \$0\.0010 is left today; nothing was taken up, nothing was sent/);
+    expect(refused.error.message).toMatch(
+      /more than the whole limit of \$0\.0010 today; nothing was taken up, nothing was sent/,
+    );
     expect([simulator.log(), (await jobsOf(place)).length]).toEqual([[], 1]);
     const done = await json(['retry', '--fallbacks', run, '--yes'], { env: LOW });
     expect([done.exit_code, done.data.consent.by]).toEqual([0, '--yes']);
@@ -113,6 +115,14 @@ describe('retry --fallbacks', () => {
     expect([run.exit_code, run.error.code]).toEqual([5, 'TVDB-E201']);
     const [, made] = await jobsOf(place);
     expect([made.park_reason, made.consent_nano_usd > ONE_PAGE]).toEqual(['budget', true]);
+  });
+
+  it('with --no-wait still says that it does not fit', async () => {
+    const { tvdb, run } = await fallen({ 'a.pdf': letter }, { DAILY_COST_LIMIT_USD: '0.001' });
+    const refused = await tvdb(['retry', '--fallbacks', run]);
+    expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining('left=0.0010 fits=no')]);
+    const queued = await tvdb(['retry', '--fallbacks', run, '--no-wait']);
+    expect([queued.code, queued.stderr]).toEqual([0, expect.stringContaining('left=0.0010 fits=no')]);
   });
 
   it('foresees the embedding alone where the parse is real', async () => {

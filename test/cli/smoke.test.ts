@@ -177,6 +177,7 @@ describe('other exit codes', () => {
     const inCi = await json(['smoke', '--mode', 'real'], { env: { CI: '1' } });
     expect([inCi.exit_code, inCi.error.code]).toEqual([5, 'TVDB-E202']);
     const small = await json(['smoke', '--mode', 'real', '--max-cost', '0.001']);
+    expect(small.error.fix).toEqual({ text: 'Give a higher --max-cost.', commands: [] });
     expect([small.exit_code, small.error.code]).toEqual([5, 'TVDB-E201']);
     expect(simulator.log()).toEqual([]);
   });

@@ -198,6 +198,17 @@ describe('the queue', () => {
     expect(text).toContain('1 parked: held, until you act');
     expect(text).toContain('the parser was busy (try 1 of 5), until 12:00:12 (in 12s)');
   });
+
+  it('tells jobs that wait for a budget to start anew from those that wait for an overrun to be seen', async () => {
+    const { home } = await homeWith(
+      { park_reason: 'budget', run_after: NOW + 12_000 },
+      { park_reason: 'budget', run_after: null },
+    );
+    const { stdout } = await runTvdb(['status', '--timezone', 'UTC'], { home, tty: true, cols: 100, clock: clockAt() });
+    const text = stripVTControlCharacters(stdout);
+    expect(text).toContain('1 parked: the budget is used up, until 12:00:12 (in 12s)');
+    expect(text).toContain('1 parked: a budget is stopped by an overrun, until you act');
+  });
 });
 
 describe('failed jobs', () => {

@@ -16,7 +16,7 @@ describe('a whole that does not fit', () => {
     const answer = await json(['upload', ...PATHS, '-m', 'real', '--yes']);
     expect([answer.exit_code, answer.error.code]).toEqual([5, 'TVDB-E201']);
     expect(answer.error.message).toMatch(
-      /could cost up to \$0\.0\d+; only \$0\.0120 is left today; nothing was accepted/,
+      /could cost up to \$0\.0\d+, more than the whole limit of \$0\.0120 today; nothing was accepted/,
     );
     expect(answer.error.why).toMatch(/3 documents, 4 pages, cost_effective tier; the limit \$0\.0120 for everything/);
     expect(answer.error.fix.text).toMatch(/The fast tier would fit|The first \d of the 3 documents would fit/);
@@ -33,6 +33,15 @@ describe('a whole that does not fit', () => {
     expect(answer.data.budget).toMatchObject({ cap_nano_usd: 12_000_000, spent_nano_usd: 0 });
     expect(simulator.log()).toEqual([]);
     expect([await rows('upload_jobs'), await rows('documents'), await rows('runs')]).toEqual([[], [], []]);
+  });
+
+  it('one document above the whole limit is not told to wait: it never fits', async () => {
+    const { json } = await moneyPlace(THREE, {}, { DAILY_COST_LIMIT_USD: '0.001' });
+    const alone = await json(['upload', 'a.pdf', '-m', 'real']);
+    expect(alone.error.message).toContain('more than the whole limit of $0.0010 today');
+    expect(alone.error.fix.commands).toEqual(['tvdb upload a.pdf --mode mock']);
+    const several = await json(['upload', ...PATHS, '-m', 'real']);
+    expect(several.error.fix.commands).toContain('tvdb upload a.pdf b.pdf c.pdf --mode real --defer');
   });
 
   it.each(['--defer', '--no-wait'])(

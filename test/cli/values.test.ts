@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { TvdbError } from '../../src/base/errors.ts';
 import type { ValueSpec } from '../../src/cli/command.ts';
 import { readValue } from '../../src/cli/values.ts';
+import { periodOf } from '../../src/domain/period.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 3, 30);
 const read = (spec: ValueSpec, text: string, timezone = 'UTC', bounds: { min?: number; max?: number } = {}) =>
@@ -59,6 +60,19 @@ describe('values', () => {
     expect(read('time', '2026-03-29', 'Europe/Berlin')).toBe(Date.UTC(2026, 2, 28, 23));
     expect(read('time', '2026-03-30', 'Europe/Berlin')).toBe(Date.UTC(2026, 2, 29, 22));
     expect(read('time', '2026-10-26', 'Europe/Berlin')).toBe(Date.UTC(2026, 9, 25, 23));
+  });
+
+  it.each([
+    // Clocks go forward at midnight: the day has no 00:00, and begins at 01:00.
+    ['2026-09-06', 'America/Santiago', Date.UTC(2026, 8, 6, 4)],
+    ['2026-03-08', 'America/Havana', Date.UTC(2026, 2, 8, 5)],
+    ['2026-03-29', 'Atlantic/Azores', Date.UTC(2026, 2, 29, 1)],
+    ['2026-04-24', 'Africa/Cairo', Date.UTC(2026, 3, 23, 22)],
+    // And back at midnight: the hour before it comes twice, and both are of the day before.
+    ['2026-04-05', 'America/Santiago', Date.UTC(2026, 3, 5, 4)],
+  ])('begins the day %s of %s where its budget begins', (day, zone, first) => {
+    expect(read('time', day, zone)).toBe(first);
+    expect(periodOf('day', first, zone).from).toBe(first);
   });
 
   it('holds numbers to their bounds', () => {

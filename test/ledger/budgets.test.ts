@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { BUILT_IN_PRICES, creditPrice } from '../../src/domain/price-book.ts';
+import { acknowledge } from '../../src/ledger/acknowledge.ts';
 import { budgetSettings, capRun, ensureBudgets, setBudget } from '../../src/ledger/budget-settings.ts';
 import { settle } from '../../src/ledger/end.ts';
 import { budgetStates, whatFits } from '../../src/ledger/headroom.ts';
@@ -11,6 +12,7 @@ import { loadPrices } from '../../src/ledger/load-prices.ts';
 import { pruneWindows } from '../../src/store/budget-windows.ts';
 import { allBudgets } from '../../src/store/budgets.ts';
 import type { Store } from '../../src/store/open.ts';
+import { endRun, startRun } from '../../src/store/runs.ts';
 import { addBudgets, assertLedger, ledgerStore, NOON, take, totals } from '../setup/ledger.ts';
 import { tempDirectory } from '../setup/temp.ts';
 
@@ -214,6 +216,30 @@ describe('budgetStates', () => {
     // T78: seen from Kiritimati it is the 28th already, but the day of the old zone is still used.
     const moved = await budgetStates(store.db, { now: NOON, timeZone: 'Pacific/Kiritimati' });
     expect(moved.map((one) => [one.period_id, one.left])).toContainEqual(['day:2026-11-27@UTC', 93]);
+  });
+});
+
+describe('the cap of one run', () => {
+  it('is shown while the run goes on, and afterwards only where an overrun has stopped it', async () => {
+    const store = await ledgerStore();
+    const capped = async (runId: string) =>
+      store.write(async (trx) => {
+        await startRun(trx, { runId, command: 'upload', mode: 'real', now: NOON });
+        await capRun(trx, { runId, capNanoUsd: 10, now: NOON });
+      });
+    const end = (runId: string) => store.write((trx) => endRun(trx, { runId, now: NOON, exitCode: 0 }));
+    const shown = async () => (await budgetStates(store.db, at)).map(({ budget }) => budget.scope_value);
+    await capped('run-1');
+    await capped('run-2');
+    await take(store, 'a', 7, { runId: 'run-1' });
+    expect(await shown()).toEqual(['run-1', 'run-2']);
+    await end('run-2');
+    expect(await shown()).toEqual(['run-1']);
+    await store.write((trx) => settle(trx, { attemptId: 'a', now: NOON, actual: 8 }));
+    await end('run-1');
+    expect(await shown()).toEqual(['run-1']);
+    await store.write((trx) => acknowledge(trx, { attemptId: 'a', by: 'me', now: NOON }));
+    expect(await shown()).toEqual([]);
   });
 });
 

@@ -89,7 +89,8 @@ describe('a hold', () => {
   it('of a run that is used up does not wait for a time', async () => {
     const store = await ledgerStore({ limit: 10, scope: 'run', scope_value: 'run-1', span: 'run', source: 'flag' });
     await take(store, 'a', 10);
-    await expect(take(store, 'b', 1)).rejects.toMatchObject({ facts: { window: 'run', resets_at: null } });
+    const refused = { facts: { window: 'run', resets_at: null }, fix: 'Give a higher --max-cost.', commands: [] };
+    await expect(take(store, 'b', 1)).rejects.toMatchObject(refused);
     await take(store, 'c', 1, { runId: 'run-2' });
     await assertLedger(store);
   });
@@ -127,6 +128,39 @@ describe('a hold', () => {
     });
     await take(store, 'd', 1, { now: NOON + 3_600_000 });
     await assertLedger(store);
+  });
+
+  it.each([
+    [
+      0,
+      0,
+      'This needs 1 paid request, more than the whole limit of 0 this hour',
+      'the limit for everything is 0 requests, 0 were made',
+    ],
+    [1, 1, 'This needs 1 paid request; only 0 are left this hour', 'the limit for everything is 1 request, 1 was made'],
+    [
+      2,
+      2,
+      'This needs 1 paid request; only 0 are left this hour',
+      'the limit for everything is 2 requests, 2 were made',
+    ],
+  ])('says in words that read well why a limit of %s requests refuses it', async (limit, made, message, why) => {
+    const store = await ledgerStore({ limit, span: 'hour', measure: 'requests' });
+    for (let index = 0; index < made; index += 1) await take(store, `made-${index}`, 1);
+    await expect(take(store, 'refused', 1)).rejects.toMatchObject({ message, why });
+  });
+
+  it('that is more than the whole limit is told that waiting does not help', async () => {
+    const store = await ledgerStore({ limit: 5_000_000_000, source: 'user' });
+    await expect(take(store, 'a', 5_000_000_001)).rejects.toMatchObject({
+      message: 'This could cost up to $5.0001, more than the whole limit of $5.0000 today',
+      fix: 'Raise the limit with `tvdb costs budget set`, or ask for less at a time.',
+    });
+    await take(store, 'b', 4_000_000_000);
+    await expect(take(store, 'c', 4_000_000_000)).rejects.toMatchObject({
+      message: 'This could cost up to $4.0000; only $1.0000 is left today',
+      fix: expect.stringContaining('Wait until'),
+    });
   });
 
   it('is made once for an attempt', async () => {

@@ -19,7 +19,7 @@ export async function overrunsResult(db: Db): Promise<CommandResult> {
     data: { acknowledged: null, budgets_released: [], jobs_woken: 0, overruns: overruns.map(overrunJson) },
     render: (page) => {
       if (overruns.length === 0) page.line('No overrun waits to be acknowledged.');
-      else
+      else {
         page.table({
           columns: [
             { head: 'REQUEST' },
@@ -38,6 +38,9 @@ export async function overrunsResult(db: Db): Promise<CommandResult> {
             whatText(one),
           ]),
         });
+        if (overruns.some(({ twin_of: of }) => of !== null))
+          page.line('A twin is what the service did a second time of one request.');
+      }
     },
     plain: () =>
       overruns.map((one) => [one.attempt_id, one.service, one.job_id, one.hold_amount / 1e9, one.amount / 1e9]),
@@ -84,9 +87,10 @@ export async function seen(typed: string, { store, clock }: World): Promise<Comm
   };
 }
 
+/** In so few words that none is cut at 80 columns. */
 function whatText({ twin_of: of, amount }: Overrun): string {
-  if (of === null) return 'charged more than was reserved';
-  return `request ${shortId(of)} was done twice by the service${amount === 0 ? ', and billed once' : ''}`;
+  if (of === null) return 'more than reserved';
+  return `twin of ${shortId(of)}${amount === 0 ? ', free' : ''}`;
 }
 
 function overrunJson(one: Overrun) {

@@ -5,7 +5,7 @@ import { budgetStates } from '../../ledger/headroom.ts';
 import { allBudgets } from '../../store/budgets.ts';
 import type { BudgetRow } from '../../store/money-schema.ts';
 import type { World } from '../../world.ts';
-import { count, usd } from '../ui/format.ts';
+import { plural, usd } from '../ui/format.ts';
 import { dim } from '../ui/text.ts';
 import type { CommandResult, Ui } from '../ui/ui.ts';
 import { budgetJson, budgetKeyJson, budgetLine, budgetName } from './budget-view.ts';
@@ -65,7 +65,7 @@ export async function budgetList(world: World, ui: Ui): Promise<CommandResult> {
 
 /** A limit as people read it: `$5.0000` or `100 requests`. */
 export function limitText({ measure }: Pick<BudgetRow, 'measure'>, limit: number): string {
-  return measure === 'cost' ? usd(limit) : `${count(limit)} requests`;
+  return measure === 'cost' ? usd(limit) : plural(limit, 'request');
 }
 
 function originText(budget: BudgetRow): string {

@@ -55,7 +55,8 @@ export const cancelCommand = defineCommand({
       if (!(await ctx.ui.confirm(question, { flag: '--yes', why: '--all stops every job that has not ended' })))
         return result([]);
     }
-    return result(await cancelAll(world, ctx, jobIds));
+    const lines = await cancelAll(world, ctx, jobIds);
+    return result(lines, await stoppedBudgets(world, lines));
   },
 });
 
@@ -90,13 +91,20 @@ async function cancelAll(
   return lines;
 }
 
+/** An overrun of these jobs that nobody has seen: to cancel looks at the service, and may find that it did a request twice. */
+async function stoppedBudgets({ store }: World, lines: readonly Line[]): Promise<string | undefined> {
+  const { openOverruns } = await import('../../store/overruns.ts');
+  const ids = new Set(lines.map(({ job }) => job.job_id));
+  return (await openOverruns(store.db)).find(({ job_id: id }) => id !== null && ids.has(id))?.attempt_id;
+}
+
 /** `cancelled`, or `already_` and how it had ended; the three ways to fail are one. */
 function wordFor(outcome: CancelOutcome): string {
   if (outcome.state === 'cancelled') return 'cancelled';
   return isFailed(outcome.was) ? 'already_failed' : `already_${outcome.was}`;
 }
 
-function result(lines: readonly Line[]): CommandResult {
+function result(lines: readonly Line[], overrun?: string): CommandResult {
   const stopped = lines.filter(({ outcome }) => outcome.state === 'cancelled');
   return {
     data: {
@@ -130,5 +138,6 @@ function result(lines: readonly Line[]): CommandResult {
     },
     plain: () => lines.map(({ job, filename, outcome }) => [job.job_id, wordFor(outcome), job.status, filename]),
     quiet: () => stopped.map(({ job }) => job.job_id),
+    ...(overrun !== undefined && { next: `tvdb costs acknowledge ${shortId(overrun)}` }),
   };
 }

@@ -116,7 +116,8 @@ export async function costAnswer(
     priceVersions: edges?.priceVersions ?? [],
     avoided: avoided(await freeWork(db, period), prices, now),
     budgets,
-    projection: period.from <= now && now < period.to ? projected(pieces, budgets, period, now) : null,
+    projection:
+      period.from <= now && now < period.to ? projected(pieces, edges?.first ?? now, budgets, period, now) : null,
     compared: compare === undefined ? null : await spentIn(db, compare),
   };
 }
@@ -207,16 +208,23 @@ async function unitRows(
   return [...rows.values()];
 }
 
-/** How the period will end: from what was spent in it, against the tightest hard budget of everything that ends with it or before. */
+/**
+ * How the period will end: from what was spent in it since its first hold (`first`; a piece of a month may begin a day before
+ * that), against the tightest hard budget of everything that ends with it or before.
+ */
 function projected(
   pieces: readonly SpendPiece[],
+  first: number,
   budgets: readonly BudgetStanding[],
   { to }: Period,
   now: number,
 ): Projection {
   const span = { now, until: to };
   const found = forecast(
-    pieces.map(({ from, llamaparse, openai }) => ({ at: from, nanoUsd: llamaparse.spent + openai.spent })),
+    pieces.map(({ from, llamaparse, openai }) => ({
+      at: Math.max(from, first),
+      nanoUsd: llamaparse.spent + openai.spent,
+    })),
     span,
   );
   const left = budgets

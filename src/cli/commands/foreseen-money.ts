@@ -2,6 +2,7 @@
 import { TvdbError } from '../../base/errors.ts';
 import { formatUsd } from '../../domain/money.ts';
 import type { ServiceName } from '../../domain/service-mode.ts';
+import { RAISE_CAP } from '../../ledger/budget-state.ts';
 import type { Fit } from '../../ledger/headroom.ts';
 import type { PlannedCost } from '../../pipeline/estimate-upload.ts';
 import type { JobMoney } from '../../pipeline/upload.ts';
@@ -93,6 +94,7 @@ export function overCap(asked: number, cap: number, runId: string, spent = 0): T
   return new TvdbError('E201', {
     message: `This could cost up to ${formatUsd(asked, 'up')}; only ${formatUsd(Math.max(0, cap - spent))} is left in this run`,
     why: `the limit ${formatUsd(cap)} for this run is from --max-cost`,
+    fix: RAISE_CAP,
     chargedNanoUsd: 0,
     facts: {
       error: 'CostLimitExceeded',

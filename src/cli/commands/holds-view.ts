@@ -50,10 +50,11 @@ export async function holdsResult(db: Db, now: number): Promise<CommandResult> {
           ]),
         });
         page.line(strong('Reserved'), `  ${usd(sum(holds))}, of which unknown ${usd(sum(unknown))}`);
+        for (const [what, command] of waysOut(holds)) page.line(what, dim(`   ${command}`));
       }
       if (provisional.holds > 0)
         page.line(
-          `${usd(provisional.nano)} of ${plural(provisional.holds, 'settlement')} is provisional: the service has not billed yet`,
+          `${plural(provisional.holds, 'settlement')} not billed yet, provisional: ${usd(provisional.nano)}`,
           dim('   tvdb costs reconcile'),
         );
     },
@@ -78,19 +79,33 @@ function wordOf({ state, sent, outcome }: OpenHold): HoldWord {
   return sent === null ? 'not_sent' : 'sent';
 }
 
+/** In few words, so that none is cut at 80 columns; what can be done about it stands below the table. */
 const KNOWN: Readonly<Record<HoldWord, (hold: OpenHold) => string>> = {
-  not_sent: ({ attempt_id: id }) => `not sent; costs holds release ${shortId(id)}`,
+  not_sent: () => 'not sent',
   sent: ({ remote_id: remote }) => (remote === null ? 'sent, no answer yet' : 'accepted, at work'),
-  unknown: ({ service, remote_id: remote, outcome }) =>
-    service === 'openai'
-      ? 'may have arrived; only the bill of the service can tell'
-      : outcome === 'failed'
-        ? 'failed at the service; costs reconcile asks what it billed'
-        : remote === null
-          ? 'may have arrived; it is looked for'
-          : 'accepted; costs reconcile asks what it billed',
-  no_record: () => 'its request is not on record',
+  unknown: ({ service, remote_id: remote, outcome }) => {
+    if (service === 'openai') return 'may have arrived';
+    if (outcome === 'failed') return 'failed, perhaps billed';
+    return remote === null ? 'is looked for' : 'accepted, no figure';
+  },
+  no_record: () => 'not on record',
 };
+
+/** What ends holds such as these, each way once. */
+function waysOut(holds: readonly OpenHold[]): [what: string, command: string][] {
+  const unsent = holds.find((one) => wordOf(one) === 'not_sent');
+  const isUnknown = (service: OpenHold['service']) =>
+    holds.some((one) => wordOf(one) === 'unknown' && one.service === service);
+  return [
+    ...(unsent === undefined
+      ? []
+      : [way('What was not sent can be given back', `tvdb costs holds release ${shortId(unsent.attempt_id)}`)]),
+    ...(isUnknown('llamaparse') ? [way('LlamaParse can be asked what it billed', 'tvdb costs reconcile')] : []),
+    ...(isUnknown('openai') ? [way('Only the bill of OpenAI can tell', 'tvdb costs reconcile --provider-log')] : []),
+  ];
+}
+
+const way = (what: string, command: string): [string, string] => [what, command];
 
 function holdJson(hold: OpenHold, now: number) {
   return {

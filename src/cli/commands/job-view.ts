@@ -78,7 +78,7 @@ export function parkText(job: JobRow): string | null {
 }
 
 /** What each reason to rest means. */
-export const PARK_TEXTS: Readonly<Record<NonNullable<JobRow['park_reason']>, string>> = {
+const PARK_TEXTS: Readonly<Record<NonNullable<JobRow['park_reason']>, string>> = {
   awaiting_result: 'waiting for the parse service',
   retry: 'trying again after a failure',
   rate_limit: 'a service is limiting requests',
@@ -88,6 +88,11 @@ export const PARK_TEXTS: Readonly<Record<NonNullable<JobRow['park_reason']>, str
   maintenance: 'maintenance',
   held_by_user: 'held',
 };
+
+/** Why jobs rest until a time; what waits for a budget and has none waits for somebody to see an overrun. */
+export function restText(reason: NonNullable<JobRow['park_reason']>, until: number | null): string {
+  return reason === 'budget' && until === null ? 'a budget is stopped by an overrun' : PARK_TEXTS[reason];
+}
 
 /** The JSON form of a job, without what only `trace` adds. */
 export function jobJson(job: ListedJob, around: JobSurroundings) {

@@ -25,6 +25,8 @@ export interface RetryRequest {
 export interface RetryForecast {
   readonly money: SpendMoney;
   readonly plan: RetryPlan;
+  /** Whether all of it fits the limits and `--max-cost` now; what only goes into the queue need not. */
+  readonly fits: boolean;
   readonly refusal: TvdbError | null;
 }
 
@@ -36,14 +38,15 @@ export async function forecastRetry(
   world: World,
 ): Promise<RetryForecast> {
   const { maxCost } = request;
-  if (plan.mostNanoUsd === 0) return { money: NO_MONEY, plan, refusal: null };
+  if (plan.mostNanoUsd === 0) return { money: NO_MONEY, plan, fits: true, refusal: null };
   const budget = await budgetView(world, { runId, maxCost, now: world.clock.now() });
   const costs = plan.jobs.map(({ cost }) => cost);
   const money = foreseenMoney({ ...plan, costs }, budget, maxCost);
   // What was agreed to before is checked job by job, as `run` does it; so is what only goes into the queue.
-  const refused = plan.agreed && maxCost === undefined ? null : refusalOf(plan, maxCost, runId);
+  const misfit = refusalOf(plan, maxCost, runId);
+  const refused = plan.agreed && maxCost === undefined ? null : misfit;
   const stands = refused !== null && !(refused.code === 'E201' && !request.wait);
-  return { money, plan, refusal: stands ? explained(refused, plan, request) : null };
+  return { money, plan, fits: misfit === null, refusal: stands ? explained(refused, plan, request) : null };
 }
 
 function explained(refusal: TvdbError, { estimate }: RetryPlan, request: RetryRequest): TvdbError {
@@ -65,13 +68,9 @@ function explained(refusal: TvdbError, { estimate }: RetryPlan, request: RetryRe
 }
 
 /** Tells people what is about to be paid, and what the limits are. */
-export function noteMoney(
-  { money, refusal }: RetryForecast,
-  { ui, clock }: Pick<CommandContext, 'ui' | 'clock'>,
-): void {
+export function noteMoney({ money, fits }: RetryForecast, { ui, clock }: Pick<CommandContext, 'ui' | 'clock'>): void {
   const { budget, services, mostNanoUsd } = money;
   if (budget === null) return;
-  const fits = refusal === null;
   ui.note((page) => {
     if (!ui.err.tty) return moneyLines(page, money, fits, ui.time(clock.now()));
     const parts = [

@@ -13,7 +13,7 @@ import type { JobRow } from '../../store/schema.ts';
 import type { World } from '../../world.ts';
 import type { ExitCode } from '../command.ts';
 import { plural } from '../ui/format.ts';
-import { type JobSurroundings, jobCost, lastError, moneyJson, PARK_TEXTS } from './job-view.ts';
+import { type JobSurroundings, jobCost, lastError, moneyJson, restText } from './job-view.ts';
 import { moneyWait } from './upload-waits.ts';
 
 export interface RunAnswer {
@@ -73,7 +73,7 @@ export async function runAnswer(
     failed,
     fallbacks: jobs.filter((job) => job.status === 'complete' && job.fallback_triggered === 1).length,
     leftInQueue: ready + parked + held + leased,
-    parked: run.parked.map((group) => ({ ...group, text: PARK_TEXTS[group.reason] })),
+    parked: run.parked.map((group) => ({ ...group, text: restText(group.reason, group.until) })),
     ms: run.ms,
     refused: jobs.filter(({ job_id: id }) => waiting.has(id)),
     cap: summary.cap ?? null,

@@ -8,16 +8,7 @@ import type { ListedJob } from '../../store/jobs/find.ts';
 import { age, duration, plural } from '../ui/format.ts';
 import { accent, type Cell, dim, statusStyle, strong, type Text, warn } from '../ui/text.ts';
 import type { Page, Ui } from '../ui/ui.ts';
-import {
-  jobCost,
-  jobCostText,
-  jobWord,
-  lastError,
-  PARK_TEXTS,
-  parkText,
-  processingMs,
-  stepNumber,
-} from './job-view.ts';
+import { jobCost, jobCostText, jobWord, lastError, parkText, processingMs, restText, stepNumber } from './job-view.ts';
 import { routeReason } from './route-text.ts';
 import type { QueueState, StatusAnswer } from './status-answer.ts';
 
@@ -93,7 +84,7 @@ function queueLines(page: Page, queue: QueueState, at: number, ui: Pick<Ui, 'dat
     page.field('', busy.map(({ step, ...counts }) => `${step} ${stepText(counts)}`).join('   '));
   }
   for (const { reason, jobs, until } of queue.parkedGroups) {
-    page.field('', `${jobs} parked: ${PARK_TEXTS[reason]}, ${untilText(until, at, ui)}`);
+    page.field('', `${jobs} parked: ${restText(reason, until)}, ${untilText(until, at, ui)}`);
   }
   if (queue.liveWorkers === 0 && waiting > 0) {
     page.field('', warn(`${waiting} waiting and nothing is consuming the queue: `), accent('tvdb run'));

@@ -64,6 +64,8 @@ async function explained(
   const fresh = plan.documents.filter(({ cost }) => cost !== null);
   const pages = fresh.reduce((sum, { document }) => sum + document.pages, 0);
   const { tier, documents } = ways;
+  // Several may fit one after the other; one that is more than the whole limit would wait for good.
+  const isNever = plan.documents.length === 1 && Number(facts.asked_nano_usd) > Number(facts.cap_nano_usd ?? Infinity);
   const again = (...flags: string[]) => commandLine(['upload', ...request.paths, ...flags]);
   const fits =
     tier !== null
@@ -79,7 +81,7 @@ async function explained(
     commands: [
       ...(tier === null ? [] : [again('--mode', mode, '--tier', tier.tier)]),
       ...(facts.source === 'flag' ? [again('--mode', mode, '--max-cost', enough(plan.estimate.ceilingNanoUsd))] : []),
-      ...(facts.source === 'flag' ? [] : [again('--mode', mode, '--defer')]),
+      ...(facts.source === 'flag' || isNever ? [] : [again('--mode', mode, '--defer')]),
       again('--mode', 'mock'),
     ],
     retry: refusal.retry,
