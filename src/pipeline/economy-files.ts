@@ -1,4 +1,5 @@
 /** The files of batches that have ended: deleted at the service once what they held is stored here. */
+import { asTvdbError } from '../base/errors.ts';
 import { reach } from '../base/fault.ts';
 import type { EmbedBatchService } from '../services/embed/port.ts';
 import { batchFilesLeft, batchFilesOf, type LeftFiles, setBatchFiles } from '../store/batch-files.ts';
@@ -28,7 +29,7 @@ export async function deleteBatchFiles(deps: Deps, signal: AbortSignal): Promise
   }
 }
 
-/** The files of one batch; false where one of them could not be deleted. */
+/** The files of one batch; false where the service cannot be asked for others now. */
 async function deleteOf(
   one: LeftFiles,
   batch: EmbedBatchService,
@@ -47,9 +48,15 @@ async function deleteOf(
         file_id: fileId,
         error: String(error),
       });
-      return false;
+      if (!isRefusedForGood(error)) return false;
     }
     await store.write((trx) => setBatchFiles(trx, attemptId, others));
   }
   return true;
+}
+
+/** Whether asking for this one file again is of no use; a key that may not delete would be refused for all of them. */
+function isRefusedForGood(error: unknown): boolean {
+  const { code, facts } = asTvdbError(error);
+  return code === 'E309' && facts.http_status !== 403;
 }

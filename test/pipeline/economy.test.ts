@@ -479,6 +479,17 @@ describe('the files of a batch', () => {
     },
   );
 
+  it('of which the service refuses one for good, keep nobody from deleting the others', async () => {
+    const place = await economyPlace();
+    await ended(place);
+    place.simulator.control.faults('batch-files.delete=400');
+    await driveOnce(place);
+    expect(await filesOf(place)).toHaveLength(1);
+    const asked = place.asked('batch-files.delete').length;
+    await driveOnce(place);
+    expect(place.asked('batch-files.delete')).toHaveLength(asked);
+  });
+
   it('that are gone already are no reason to ask again', async () => {
     const place = await economyPlace();
     await ended(place);
