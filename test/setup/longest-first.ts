@@ -3,30 +3,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** By name, because a fresh checkout knows no durations; the rest is in the order of vitest, by size. */
 const LONG = [
-  ...[
-    'cli/upload',
-    'cli/economy',
-    'cli/smoke',
-    'docs/json-output',
-    'pipeline/economy',
-    'cli/canary',
-    'cli/upload-money',
-  ],
-  ...['services/pdf-fixtures', 'cli/canary-services', 'services/pdf-pool', 'cli/consent-terminal', 'pipeline/fallback'],
-  ...[
-    'cli/upload-outcomes',
-    'cli/hostile-output',
-    'fixtures/fixtures',
-    'domain/chunker-properties',
-    'cli/process-secrets',
-  ],
-  ...[
-    'pipeline/fail-nth',
-    'store/files-open-once',
-    'services/governor-storm',
-    'search/quality',
-    'pipeline/hostile-text',
-  ],
+  ...['cli/economy', 'cli/upload', 'cli/smoke', 'cli/canary', 'cli/canary-services', 'docs/json-output'],
+  ...['pipeline/economy', 'services/pdf-fixtures', 'cli/upload-money', 'domain/chunker-properties'],
+  ...['cli/paid-upload', 'cli/retry-money', 'pipeline/deliveries', 'cli/upload-stops', 'cli/upload-outcomes'],
+  ...['cli/hostile-output', 'pipeline/submit-parse', 'cli/consent-terminal', 'fixtures/fixtures', 'cli/doctor'],
+  ...['pipeline/fail-nth', 'pipeline/fallback', 'services/governor-storm', 'store/files-open-once'],
 ];
 
 export class LongestFirst extends BaseSequencer {
