@@ -89,7 +89,7 @@ describe('tvdb upload --economy', () => {
 
   it('ends with exit 8 while the batch is at work and says how it goes on; `tvdb run` collects it', async () => {
     const { upload, run, end } = await place({ latency: { batch: 1_500 } });
-    const left = await upload({ DRAIN_WAIT: '1s', BATCH_POLL_FIRST: '4s', BATCH_POLL_CAP: '4s' });
+    const left = await upload({ DRAIN_WAIT: '500ms', BATCH_POLL_FIRST: '2500ms', BATCH_POLL_CAP: '2500ms' });
     expect(left.code).toBe(8);
     expect(left.out + left.err).toMatch(/waits: .*up to 24 hours, and `tvdb run` collects it/s);
     const done = await run(['run']);

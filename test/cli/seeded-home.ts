@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemIds } from '../../src/base/ids.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -14,6 +13,7 @@ import { openStore, type Store } from '../../src/store/open.ts';
 import { endRun, startRun } from '../../src/store/runs.ts';
 import type { JobRow } from '../../src/store/schema.ts';
 import { openWorld, type World } from '../../src/world.ts';
+import { afterFile } from '../setup/afterwards.ts';
 import type { VirtualClock } from '../setup/virtual-clock.ts';
 
 export const FIXTURES = fileURLToPath(new URL('../../fixtures/documents/', import.meta.url));
@@ -26,18 +26,12 @@ export interface Seed {
   jobs: JobRow[];
 }
 
-const made: string[] = [];
-
 /** A directory that lives until the test file that imports this one has ended, whatever happens in it. */
 export function makeHome(): string {
   const home = mkdtempSync(join(realpathSync(tmpdir()), 'tvdb-seed-'));
-  made.push(home);
+  afterFile(() => rmSync(home, { recursive: true, force: true, maxRetries: 3 }));
   return home;
 }
-
-afterAll(() => {
-  for (const home of made) rmSync(home, { recursive: true, force: true, maxRetries: 3 });
-});
 
 /** Opens the world that `runTvdb({ home })` uses. */
 export async function worldAt<T>(

@@ -1,41 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeMany } from '../../fixtures/mutate.mjs';
 import { FAULT_POINTS, type FaultPoint } from '../../src/base/fault.ts';
 import { VARIABLES } from '../../src/config/variables.ts';
 import { tempDirectory } from '../setup/temp.ts';
 import { ONLY_PAID } from './paid-points.ts';
-import { audit, incoming, start, tvdb } from './processes.ts';
+import { audit, incoming, PATIENT, start, tvdb } from './processes.ts';
 import { storedFiles, workDone } from './record.ts';
 
 /** Kills at each point: the 1st, 2nd, … time it is reached. */
 const KILLS = Number(process.env.TVDB_CRASH_KILLS ?? '1');
 const DOCUMENTS = 3;
 /** Small batches, so that one document has several. */
-const ENV = { EMBED_BATCH_SIZE: '1', CHUNK_TARGET_TOKENS: '80', CHUNK_MAX_TOKENS: '120', CHUNK_OVERLAP_TOKENS: '10' };
+const ENV = {
+  ...{ EMBED_BATCH_SIZE: '1', CHUNK_TARGET_TOKENS: '80', CHUNK_MAX_TOKENS: '120', CHUNK_OVERLAP_TOKENS: '10' },
+  ...PATIENT,
+};
 
-async function documents(directory: string): Promise<string[]> {
-  await makeMany(join(directory, 'documents'), DOCUMENTS, 42);
-  return [join(directory, 'documents')];
-}
+/** Every case uploads these; none changes them. */
+const root = mkdtempSync(join(tmpdir(), 'tvdb-crash-'));
+const documents = join(root, 'documents');
+beforeAll(() => makeMany(documents, DOCUMENTS, 42));
+afterAll(() => rmSync(root, { recursive: true, force: true, maxRetries: 3 }));
 
 /** The default of EMBED_BATCH_SIZE, under which the eight processes work. */
 const EIGHT_BATCH = Number(VARIABLES.EMBED_BATCH_SIZE.default);
 
-const upload = (paths: readonly string[]) => ['upload', ...paths, '--recursive', '--no-input'];
+const upload = (path = documents) => ['upload', path, '--recursive', '--no-input'];
 
-describe('T01 a process killed by SIGKILL', () => {
+describe.concurrent('T01 a process killed by SIGKILL', () => {
   let expected: { texts: string[] };
 
   beforeAll(async () => {
-    const { mkdtempSync, rmSync } = await import('node:fs');
-    const { tmpdir } = await import('node:os');
-    const home = mkdtempSync(join(tmpdir(), 'tvdb-crash-'));
-    const whole = await tvdb(home, upload(await documents(home)), ENV);
+    const whole = await tvdb(root, upload(), ENV);
     expect([whole.code, whole.err]).toEqual([0, expect.any(String)]);
-    expected = await audit(home);
+    expected = await audit(root);
     expect(expected.texts.length).toBeGreaterThanOrEqual(DOCUMENTS);
-    rmSync(home, { recursive: true, force: true });
   });
 
   const ofUpload = FAULT_POINTS.filter((point) => !point.startsWith('delete.') && !ONLY_PAID.includes(point));
@@ -46,12 +48,11 @@ describe('T01 a process killed by SIGKILL', () => {
     }),
   );
 
-  it.each(cases)(
+  it.for(cases)(
     '%s loses no job, doubles nothing, leaves no file in part, and is made up for by the next run',
-    async (_title, point, nth) => {
-      const home = tempDirectory();
-      const paths = await documents(home);
-      const killed = await tvdb(home, upload(paths), { ...ENV, TVDB_FAULT: `${point}:${nth}` });
+    async ([, point, nth], hooks) => {
+      const home = tempDirectory(hooks);
+      const killed = await tvdb(home, upload(), { ...ENV, TVDB_FAULT: `${point}:${nth}` });
       // Every point must be reached at least once in a run of three documents.
       if (nth === 1) expect([point, killed.signal]).toEqual([point, 'SIGKILL']);
       if (killed.signal === null) expect(killed.code).toBe(0);
@@ -63,7 +64,7 @@ describe('T01 a process killed by SIGKILL', () => {
       const accepted = await audit(home);
       expect(accepted.jobs.map((job) => job.status)).toEqual(accepted.jobs.map(() => 'complete'));
       // What the crash kept from being accepted is accepted now; what was is a duplicate.
-      const again = await tvdb(home, upload(paths), ENV);
+      const again = await tvdb(home, upload(), ENV);
       expect([again.code, again.err]).toEqual([0, expect.any(String)]);
       const end = await audit(home);
       expect(end.jobs.filter((job) => job.status === 'complete')).toHaveLength(DOCUMENTS);
@@ -87,10 +88,10 @@ describe('T01 a process killed by SIGKILL', () => {
     },
   );
 
-  it('in the middle of ten documents leaves a queue that the next run finishes', async () => {
-    const home = tempDirectory();
+  it('in the middle of ten documents leaves a queue that the next run finishes', async (hooks) => {
+    const home = tempDirectory(hooks);
     await makeMany(join(home, 'documents'), 10, 7);
-    const running = start(home, upload([join(home, 'documents')]), { ...ENV, TVDB_FAULT: 'stage.after_commit:40' });
+    const running = start(home, upload(join(home, 'documents')), { ...ENV, TVDB_FAULT: 'stage.after_commit:40' });
     expect((await running.ended).signal).toBe('SIGKILL');
     const before = await audit(home);
     expect(before.jobs.some((job) => job.status !== 'complete')).toBe(true);
@@ -104,7 +105,7 @@ describe('T01 a process killed by SIGKILL', () => {
 describe('a deletion killed between the store and the files', () => {
   it('is finished by the same command, and leaves nothing that doctor finds', async () => {
     const home = tempDirectory();
-    expect((await tvdb(home, upload(await documents(home)), ENV)).code).toBe(0);
+    expect((await tvdb(home, upload(), ENV)).code).toBe(0);
     const [document] = (await audit(home)).documents;
     const command = ['delete', document?.document_id ?? '', '--yes'];
     const killed = await tvdb(home, command, { ...ENV, TVDB_FAULT: 'delete.before_files' });
@@ -126,7 +127,7 @@ describe('eight processes on one queue', () => {
   it('work off 200 documents, each once, and show nobody a busy store', async () => {
     const home = tempDirectory();
     await makeMany(join(home, 'documents'), 200, 99);
-    const accepted = await tvdb(home, [...upload([join(home, 'documents')]), '--no-wait']);
+    const accepted = await tvdb(home, [...upload(join(home, 'documents')), '--no-wait']);
     expect([accepted.code, accepted.err]).toEqual([0, expect.any(String)]);
     const runs = await Promise.all(Array.from({ length: 8 }, () => tvdb(home, ['run', '--no-input'])));
     for (const run of runs) {

@@ -61,7 +61,7 @@ const MUTANTS: Record<string, Mutant> = {
 
 describe.concurrent('a build that', () => {
   it.for(Object.entries(MUTANTS))('%s is caught', async ([, { kill, faults, caught, ...mistake }], hooks) => {
-    const { binary, directory } = mutantBuild([mistake]);
+    const { binary, directory } = await mutantBuild([mistake]);
     hooks.onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
     const paid = await openCase(hooks, { binary, ...(faults !== undefined && { faults }) });
     await makeMany(paid.documents, 3, 44);
@@ -74,7 +74,7 @@ describe.concurrent('a build that', () => {
   });
 
   it('does not count the parses at the service is caught', async (hooks) => {
-    const { binary, directory } = mutantBuild([
+    const { binary, directory } = await mutantBuild([
       { find: 'if (real && (await parsesInFlight(store.db)) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
       { find: 'if (real && (await parsesInFlight(trx)) >= settings.LLAMAPARSE_PARALLEL)', put: 'if (false)' },
     ]);

@@ -10,6 +10,9 @@ import { openStore } from '../../src/store/open.ts';
 
 export const BINARY = fileURLToPath(new URL('../../bin/tvdb.js', import.meta.url));
 
+/** On a busy machine a reader that is slow must not look like a broken document. */
+export const PATIENT = { INSPECT_TIMEOUT: '120s', PARSE_TIMEOUT: '300s' };
+
 export interface Ended {
   code: number | null;
   signal: NodeJS.Signals | null;

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bill } from '../../src/simulator/bill.ts';
 import type { LoggedDelivery, LoggedRequest } from '../../src/simulator/request-log.ts';
-import { BINARY, type Ended, type Running, start } from './processes.ts';
+import { BINARY, type Ended, PATIENT, type Running, start } from './processes.ts';
 
 export interface SimulatorProcess {
   /** Settings under which tvdb pays this simulator, and waits briefly. */
@@ -43,9 +43,6 @@ const SHORT: Readonly<Record<string, string>> = {
   CHUNK_MAX_TOKENS: '120',
   CHUNK_OVERLAP_TOKENS: '10',
 };
-
-/** On a busy machine a reader that is slow must not look like a broken document. */
-const PATIENT = { INSPECT_TIMEOUT: '120s', PARSE_TIMEOUT: '300s' };
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {

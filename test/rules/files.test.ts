@@ -8,6 +8,9 @@ const tests = filesBelow('test', /\.(ts|mjs)$/);
 const pathsWhere = (files: typeof sources, pattern: RegExp) =>
   files.filter(({ text }) => pattern.test(text)).map(({ path }) => path);
 
+/** Loaded anew for each file of tests, by the configuration. */
+const isSetup = (path: string) => /^test\/setup\/(network|shared-process)\.ts$/.test(path);
+
 /** Data, not code: one row for each fact. */
 const DATA_TABLES = ['src/base/error-codes.ts', 'src/store/migrations/0001-pipeline.ts'];
 
@@ -85,6 +88,18 @@ describe('tests', () => {
       return titles.filter((title, index) => titles.indexOf(title) !== index).map((title) => `${path}: ${title}`);
     });
     expect(doubled).toEqual([]);
+  });
+});
+
+describe('tests share a process, so', () => {
+  it('what several of them import registers no hook as it is loaded', () => {
+    const imported = tests.filter(({ path }) => !path.endsWith('.test.ts') && !isSetup(path));
+    expect(pathsWhere(imported, /^(before|after)(Each|All)\(/m)).toEqual([]);
+  });
+
+  it('those that put something in the place of a module are on the list of those that run alone', () => {
+    const config = tests.find(({ path }) => path === 'test/vitest.config.ts')?.text ?? '';
+    expect(pathsWhere(tests, /^vi\.mock\(/m).filter((path) => !config.includes(`'${path}'`))).toEqual([]);
   });
 });
 

@@ -6,24 +6,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createPdfPool, type PdfPool, type PdfPoolOptions } from '../../src/services/pdf/pool.ts';
+import { afterFile, afterTest } from '../setup/afterwards.ts';
 
 /** The real child, built by the global setup. */
 export const CHILD = fileURLToPath(new URL('../../dist/pdf-child.cjs', import.meta.url));
 
 export const never = new AbortController().signal;
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 /** A directory that is removed after the test. */
 export function tempDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'tvdb-pdf-'));
-  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+  afterTest(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
@@ -39,14 +34,14 @@ const DEFAULTS = { entry: CHILD, clock: systemClock, size: 1, inspectMs: 20_000,
 /** A pool that is closed after the test. */
 export function pool(options: Partial<PdfPoolOptions> = {}): PdfPool {
   const made = createPdfPool({ ...DEFAULTS, ...options });
-  cleanups.push(() => made.close());
+  afterTest(() => made.close());
   return made;
 }
 
 /** A pool for all tests of a file: starting a child takes longer than most of them. */
 export function sharedPool(): PdfPool {
   const made = createPdfPool({ ...DEFAULTS, idleMs: 60_000 });
-  afterAll(() => made.close());
+  afterFile(() => made.close());
   return made;
 }
 

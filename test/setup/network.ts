@@ -1,9 +1,7 @@
 /** Every outbound request that a test did not mock throws, so that no test can reach a service by accident. */
-import { setupServer } from 'msw/node';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { lockTransport } from '../../src/services/transport-lock.ts';
-
-export const network = setupServer();
+import { network } from './intercepted.ts';
 
 // msw does not see what undici sends through a dispatcher of its own; the lock is under every client there is.
 const unlock = process.env.TVDB_LIVE === '1' ? () => {} : lockTransport();

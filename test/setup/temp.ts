@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-export function tempDirectory(): string {
+/** `hooks` are those of the test, where several run side by side. */
+export function tempDirectory(hooks: { onTestFinished: (work: () => void) => void } = { onTestFinished }): string {
   const path = mkdtempSync(join(realpathSync(tmpdir()), 'tvdb-test-'));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }));
+  hooks.onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 3 }));
   return path;
 }

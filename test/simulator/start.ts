@@ -5,7 +5,7 @@ import OpenAI from 'openai';
 import { onTestFinished } from 'vitest';
 import type { SimulatorOptions } from '../../src/simulator/options.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
-import { network } from '../setup/network.ts';
+import { network } from '../setup/intercepted.ts';
 import { countingIds } from '../setup/seeded.ts';
 import { type VirtualClock, virtualClock } from '../setup/virtual-clock.ts';
 
