@@ -41,7 +41,7 @@ export interface OptionSpec {
   /** Absent for a boolean flag. */
   readonly value?: ValueSpec;
   /** Shown in help instead of the kind: `<usd>`. */
-  readonly placeholder?: string;
+  readonly valueName?: string;
   /** `--open` and `--open <value>` are both allowed; without a value it is `true`. Attach values with `=` where arguments follow. */
   readonly optionalValue?: boolean;
   /** May be given several times; the handler gets a list, empty when absent. */

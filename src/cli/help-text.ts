@@ -106,7 +106,7 @@ function argumentText({ summary, value }: ArgSpec): string {
 
 function optionRow(option: OptionSpec): [string, string] {
   const { name, short, summary, value, repeat } = option;
-  const kind = value === undefined ? '' : ` <${option.placeholder ?? (typeof value === 'string' ? value : name)}>`;
+  const kind = value === undefined ? '' : ` <${option.valueName ?? (typeof value === 'string' ? value : name)}>`;
   const choices = Array.isArray(value) && !GLOBAL_OPTIONS.includes(option) ? ` (${value.join(', ')})` : '';
   const form = option.optionalValue === true ? `[=${kind.trim()}]` : kind;
   return [

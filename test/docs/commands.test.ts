@@ -16,8 +16,8 @@ function argument({ name, optional, repeat }: ArgSpec): string {
   return optional === true ? `[${word}]` : word;
 }
 
-function flag({ name, short, value, placeholder }: OptionSpec): string {
-  const kind = placeholder ?? (value === undefined ? '' : `<${typeof value === 'string' ? value : value.join('|')}>`);
+function flag({ name, short, value, valueName }: OptionSpec): string {
+  const kind = valueName ?? (value === undefined ? '' : `<${typeof value === 'string' ? value : value.join('|')}>`);
   return `\`${short === undefined ? '' : `-${short}, `}--${name}${kind === '' ? '' : ` ${kind}`}\``;
 }
 

@@ -1,31 +1,12 @@
 /** Damage to the ledger is found, wherever it is. */
 import { describe, expect, it } from 'vitest';
-import { correct, markUnknown, release, settle } from '../../src/ledger/end.ts';
 import { foldCheck, foldOpenWindows, verifyChain } from '../../src/ledger/verify.ts';
 import type { Store } from '../../src/store/open.ts';
-import { assertLedger, ledgerStore, NOON, take } from '../setup/ledger.ts';
+import { assertLedger, ledgerOfEveryKind, NOON } from '../setup/ledger.ts';
 
-/** A ledger with a row of every kind. */
+/** A ledger with a row of every kind, and nothing that keeps anybody from changing it. */
 async function everyKind(): Promise<Store> {
-  const store = await ledgerStore({ limit: 1000 }, { limit: 1000, scope: 'run', span: 'run' });
-  for (const id of ['open', 'unknown', 'settled', 'released', 'overrun', 'up', 'down', 'same']) {
-    await take(store, id, 50, { costCenter: 'claims', now: NOON });
-  }
-  const now = NOON + 1;
-  await store.write(async (trx) => {
-    await markUnknown(trx, { attemptId: 'unknown', now });
-    await settle(trx, { attemptId: 'settled', actual: 30, now });
-    await release(trx, { attemptId: 'released', because: 'not_sent', now });
-    await settle(trx, { attemptId: 'overrun', actual: 60, now });
-    for (const [attemptId, actual] of [
-      ['up', 51],
-      ['down', 49],
-      ['same', 50],
-    ] as const) {
-      await settle(trx, { attemptId, actual: null, now });
-      await correct(trx, { attemptId, actual, now });
-    }
-  });
+  const store = await ledgerOfEveryKind();
   await assertLedger(store);
   // A vandal has no triggers and no rules in the way.
   store.sqlite.exec('DROP TRIGGER spend_no_update; DROP TRIGGER spend_no_delete; DROP TRIGGER spend_follows');

@@ -1,6 +1,7 @@
 /** A store with budgets for tests of money, and the proof of its ledger. */
 import { expect, onTestFinished } from 'vitest';
-import { holdOf } from '../../src/ledger/end.ts';
+import { acknowledge } from '../../src/ledger/acknowledge.ts';
+import { correct, holdOf, markUnknown, release, settle } from '../../src/ledger/end.ts';
 import { type HoldRequest, hold } from '../../src/ledger/hold.ts';
 import { holdTwin } from '../../src/ledger/twin.ts';
 import { foldCheck, verifyChain } from '../../src/ledger/verify.ts';
@@ -59,6 +60,32 @@ export function request(attemptId: string, amount: number, changes: Partial<Hold
 /** Holds in a transaction of its own. */
 export function take(store: Store, attemptId: string, amount: number, changes: Partial<HoldRequest> = {}) {
   return store.write((trx) => hold(trx, request(attemptId, amount, changes)));
+}
+
+/** A ledger with a row of every kind, and holds in every state, each named by what became of it. */
+export async function ledgerOfEveryKind(): Promise<Store> {
+  const store = await ledgerStore({ limit: 1000 }, { limit: 1000, scope: 'run', span: 'run' });
+  for (const id of ['open', 'unknown', 'settled', 'released', 'overrun', 'provisional', 'up', 'down', 'same']) {
+    await take(store, id, 50, { costCenter: 'claims', now: NOON });
+  }
+  const now = NOON + 1;
+  await store.write(async (trx) => {
+    await markUnknown(trx, { attemptId: 'unknown', now });
+    await settle(trx, { attemptId: 'settled', actual: 30, now });
+    await release(trx, { attemptId: 'released', because: 'not_sent', now });
+    await settle(trx, { attemptId: 'overrun', actual: 60, now });
+    await acknowledge(trx, { attemptId: 'overrun', by: 'test', now });
+    await settle(trx, { attemptId: 'provisional', actual: null, now });
+    for (const [attemptId, actual] of [
+      ['up', 51],
+      ['down', 49],
+      ['same', 50],
+    ] as const) {
+      await settle(trx, { attemptId, actual: null, now });
+      await correct(trx, { attemptId, actual, now });
+    }
+  });
+  return store;
 }
 
 /** Books an attempt as a twin of another one, as the pipeline does; returns the budgets it has stopped. */

@@ -3,7 +3,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, it, onTestFinished } from 'vitest';
-import { correct, markUnknown, release, settle } from '../../src/ledger/end.ts';
 import * as pipeline from '../../src/store/migrations/0001-pipeline.ts';
 import * as services from '../../src/store/migrations/0002-services.ts';
 import * as money from '../../src/store/migrations/0003-money.ts';
@@ -11,38 +10,13 @@ import * as consent from '../../src/store/migrations/0004-consent.ts';
 import * as reports from '../../src/store/migrations/0005-reports.ts';
 import * as economy from '../../src/store/migrations/0006-economy.ts';
 import { openStore, STORE_FILE, type Store } from '../../src/store/open.ts';
-import { assertLedger, ledgerStore, NOON, take } from '../setup/ledger.ts';
+import { assertLedger, ledgerOfEveryKind, ledgerStore, NOON, take } from '../setup/ledger.ts';
 import { tempDirectory } from '../setup/temp.ts';
-
-/** A ledger with holds in every state. */
-async function everyState(): Promise<Store> {
-  const store = await ledgerStore({ limit: 1000 });
-  for (const id of ['open', 'unknown', 'settled', 'released', 'overrun', 'provisional', 'up', 'down', 'same']) {
-    await take(store, id, 50, { costCenter: 'claims', now: NOON });
-  }
-  const now = NOON + 1;
-  await store.write(async (trx) => {
-    await markUnknown(trx, { attemptId: 'unknown', now });
-    await settle(trx, { attemptId: 'settled', actual: 30, now });
-    await release(trx, { attemptId: 'released', because: 'not_sent', now });
-    await settle(trx, { attemptId: 'overrun', actual: 60, now });
-    await settle(trx, { attemptId: 'provisional', actual: null, now });
-    for (const [attemptId, actual] of [
-      ['up', 51],
-      ['down', 49],
-      ['same', 50],
-    ] as const) {
-      await settle(trx, { attemptId, actual: null, now });
-      await correct(trx, { attemptId, actual, now });
-    }
-  });
-  return store;
-}
 
 const holdsOf = ({ sqlite }: Store) => sqlite.prepare('SELECT * FROM holds ORDER BY attempt_id').all();
 
 it('follow from the rows of the ledger, written by nothing else', async () => {
-  const store = await everyState();
+  const store = await ledgerOfEveryKind();
   const states = store.sqlite.prepare('SELECT attempt_id, state, settled_amount, provisional FROM holds').raw().all();
   expect(Object.fromEntries((states as [string, ...unknown[]][]).map(([id, ...rest]) => [id, rest]))).toEqual({
     open: ['open', null, 0],
@@ -66,7 +40,7 @@ it('refuse a row of the ledger that has no hold', async () => {
 });
 
 it('are the same after an older store was brought to this schema', async () => {
-  const store = await everyState();
+  const store = await ledgerOfEveryKind();
   const home = join(tempDirectory(), 'old');
   mkdirSync(home);
   const old = new Sqlite(join(home, STORE_FILE));

@@ -29,18 +29,18 @@ const WHICH = [
   {
     name: 'per',
     value: ['run', 'hour', 'day', 'month'],
-    placeholder: 'time',
+    valueName: 'time',
     summary: 'for each run, hour, day or month (default day)',
     common: true,
   },
   {
     name: 'service',
     value: ['llamaparse', 'openai'],
-    placeholder: 'name',
+    valueName: 'name',
     summary: 'only what goes to this service',
     excludes: ['cost-center'],
   },
-  { name: 'cost-center', value: 'text', placeholder: 'name', summary: 'only what is for this cost center' },
+  { name: 'cost-center', value: 'text', valueName: 'name', summary: 'only what is for this cost center' },
 ] as const;
 
 const YES = { name: 'yes', short: 'y', summary: 'do not ask before more may be spent', common: true } as const;
@@ -60,7 +60,7 @@ export const costsBudgetSetCommand = defineCommand({
       value: 'integer',
       min: 0,
       max: 1_000_000_000,
-      placeholder: 'n',
+      valueName: 'n',
       summary: 'limit the number of paid requests instead of their cost',
     },
     { name: 'soft', summary: 'only count and show; refuse nothing' },

@@ -13,13 +13,13 @@ export const costsEstimateCommand = defineCommand({
     {
       name: 'tier',
       value: PARSE_TIERS,
-      placeholder: 'tier',
+      valueName: 'tier',
       summary: 'only this tier (default: all; documents one by one are shown for the one in force)',
       common: true,
     },
     { name: 'recursive', summary: 'take the PDFs below the directories named', common: true },
     { name: 'no-cache', summary: 'as if nothing had been paid for before' },
-    { name: 'cost-center', value: 'text', placeholder: 'name', summary: 'whose budget would count it' },
+    { name: 'cost-center', value: 'text', valueName: 'name', summary: 'whose budget would count it' },
   ],
   examples: [
     ['tvdb costs estimate report.pdf', 'likely cost and ceiling in each tier, and whether it fits the budgets'],

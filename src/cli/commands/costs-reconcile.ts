@@ -16,14 +16,14 @@ export const costsReconcileCommand = defineCommand({
     {
       name: 'since',
       value: 'time',
-      placeholder: 'when',
+      valueName: 'when',
       summary: `only requests since then (default ${DAYS_BY_DEFAULT}d; with --provider-log everything)`,
       common: true,
     },
     {
       name: 'provider-log',
       value: 'path',
-      placeholder: 'file',
+      valueName: 'file',
       summary: "compare with a service's own record: JSON, JSON lines or CSV; asks no service",
     },
   ],

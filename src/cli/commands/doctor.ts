@@ -21,7 +21,7 @@ export const doctorCommand = defineCommand({
     {
       name: 'timeout',
       value: 'duration',
-      placeholder: 'dur',
+      valueName: 'dur',
       summary: 'limit for each check (default 10s, longer for the store)',
     },
   ],

@@ -27,11 +27,11 @@ export const exportCommand = defineCommand({
       name: 'output',
       short: 'o',
       value: 'path',
-      placeholder: 'file',
+      valueName: 'file',
       summary: 'write there instead of to standard output; - is standard output',
       common: true,
     },
-    { name: 'space', value: 'text', placeholder: 'space', summary: 'only one embedding space' },
+    { name: 'space', value: 'text', valueName: 'space', summary: 'only one embedding space' },
     { name: 'no-vectors', summary: 'leave the vectors out' },
   ],
   examples: [

@@ -16,7 +16,7 @@ export const healthCommand = defineCommand({
   options: [
     { name: 'check', summary: 'ask the services in effect, by requests that are free', common: true },
     { name: 'reset', summary: 'end a pause: the next request goes out', common: true },
-    { name: 'since', value: 'time', placeholder: 'when', summary: 'figures since then (default 1d): today, 1h' },
+    { name: 'since', value: 'time', valueName: 'when', summary: 'figures since then (default 1d): today, 1h' },
   ],
   examples: [
     ['tvdb health', 'both services'],

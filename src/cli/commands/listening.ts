@@ -7,7 +7,7 @@ import type { CommandContext } from '../command.ts';
 export const RESULTS_OPTION = {
   name: 'results',
   value: ['auto', 'webhook', 'poll'],
-  placeholder: 'how',
+  valueName: 'how',
   summary: 'learn of parse results by webhook (with polling behind it) or by polling alone',
   setting: 'TVDB_RESULTS',
 } as const;

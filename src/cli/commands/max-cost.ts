@@ -4,6 +4,6 @@
 export const MAX_COST_OPTION = {
   name: 'max-cost',
   value: 'money',
-  placeholder: 'usd',
+  valueName: 'usd',
   summary: 'spend at most this in this run; it is also the consent to that sum',
 } as const;

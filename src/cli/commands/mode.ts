@@ -25,7 +25,7 @@ export const modeCommand = defineCommand({
       name: 'jobs',
       value: 'text',
       repeat: true,
-      placeholder: 'id|all',
+      valueName: 'id|all',
       summary: 'change unfinished jobs instead: of a job, document or run, or all; may be repeated',
       common: true,
     },

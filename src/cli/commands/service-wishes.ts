@@ -9,7 +9,7 @@ import { closest } from '../suggest.ts';
 export const SERVICE_OPTION = {
   name: 'service',
   value: 'pair',
-  placeholder: 'name=mode',
+  valueName: 'name=mode',
   repeat: true,
   summary: 'use another mode for one service: llamaparse=mock, openai=real; may be repeated',
 } as const;

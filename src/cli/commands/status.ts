@@ -35,7 +35,7 @@ export const statusCommand = defineCommand({
     {
       name: 'interval',
       value: 'duration',
-      placeholder: 'dur',
+      valueName: 'dur',
       summary: 'how often --watch looks (default 2s)',
       requires: 'watch',
     },
@@ -45,10 +45,10 @@ export const statusCommand = defineCommand({
       value: 'integer',
       min: 1,
       max: 10_000,
-      placeholder: 'n',
+      valueName: 'n',
       summary: `most jobs shown (default ${DEFAULT_LIMIT})`,
     },
-    { name: 'since', value: 'time', placeholder: 'when', summary: 'only jobs made since: 2026-11-22, today, 7d' },
+    { name: 'since', value: 'time', valueName: 'when', summary: 'only jobs made since: 2026-11-22, today, 7d' },
     { name: 'exit-status', summary: 'exit 1 if a job failed, 8 if one is still going' },
   ],
   examples: [

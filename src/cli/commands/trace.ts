@@ -18,13 +18,13 @@ export const traceCommand = defineCommand({
   options: [
     { name: 'follow', short: 'f', summary: 'go on until the job has ended; exit with its outcome', common: true },
     { name: 'full', summary: 'every event and request' },
-    { name: 'stage', value: STEPS, placeholder: 's', summary: `only one step: ${STEPS.join(', ')}` },
+    { name: 'stage', value: STEPS, valueName: 's', summary: `only one step: ${STEPS.join(', ')}` },
     {
       name: 'limit',
       value: 'integer',
       min: 1,
       max: 100_000,
-      placeholder: 'n',
+      valueName: 'n',
       summary: `most rows, the newest (default ${DEFAULT_LIMIT})`,
     },
   ],
