@@ -15,6 +15,8 @@ export interface Inputs {
 }
 
 export interface InputRequest {
+  /** Who asks: errors name it. */
+  readonly command: 'upload' | 'costs estimate';
   /** Paths, patterns and `-`, as typed. */
   readonly named: readonly string[];
   /** `--files-from`: its lines are paths, never patterns. */
@@ -50,19 +52,20 @@ export async function findInputs(request: InputRequest, signal: AbortSignal): Pr
     found.push(...matches);
     if (matches.length === 0 && !(await isDirectory(resolve(request.cwd, name)))) missing.push(name);
   }
-  if (missing.length > 0) throw await nothingMatches(missing, request.cwd);
+  if (missing.length > 0) throw await nothingMatches(missing, request);
   const unique = await eachOnce(found);
   if (unique.length === 0)
     throw noDocuments(
       names.map(({ name }) => name),
       skipped.length,
+      request,
     );
   return { found: unique.sort((a, b) => (a.shown < b.shown ? -1 : a.shown > b.shown ? 1 : 0)), skipped };
 }
 
-function checkStdin({ filename, filesFrom, stdin }: InputRequest, piped: boolean): void {
+function checkStdin({ command, filename, filesFrom, stdin }: InputRequest, piped: boolean): void {
   const refuse = (message: string) => {
-    throw new TvdbError('E008', { message, facts: { command: 'upload' } });
+    throw new TvdbError('E008', { message, facts: { command } });
   };
   if (filename !== undefined && !piped)
     refuse('--filename names what comes through standard input, and `-` was not given');
@@ -75,7 +78,7 @@ function checkStdin({ filename, filesFrom, stdin }: InputRequest, piped: boolean
 /** The inputs a path that exists stands for; `null` when there is nothing at it. */
 async function literal(
   name: string,
-  { cwd, recursive }: InputRequest,
+  { command, cwd, recursive }: InputRequest,
   skipped: SkippedInput[],
   signal: AbortSignal,
 ): Promise<FoundInput[] | null> {
@@ -92,7 +95,7 @@ async function literal(
   const error = new TvdbError('E412', {
     message: `${name} is a directory`,
     fix: '',
-    commands: [commandLine(['upload', '--recursive', ...(name.startsWith('-') ? ['--'] : []), name])],
+    commands: [commandLine([...command.split(' '), '--recursive', ...(name.startsWith('-') ? ['--'] : []), name])],
   });
   return [refused({ path, shown: name }, error)];
 }
@@ -153,7 +156,7 @@ async function eachOnce(found: readonly FoundInput[]): Promise<FoundInput[]> {
   return unique;
 }
 
-async function nothingMatches(missing: readonly string[], cwd: string): Promise<TvdbError> {
+async function nothingMatches(missing: readonly string[], { command, cwd }: InputRequest): Promise<TvdbError> {
   const { isDynamicPattern } = await import('tinyglobby');
   const [first = ''] = missing;
   const guess = isDynamicPattern(first) ? undefined : await similarName(first, cwd);
@@ -166,10 +169,10 @@ async function nothingMatches(missing: readonly string[], cwd: string): Promise<
         : `There is no file "${first}".${guess === undefined ? '' : ` Did you mean "${guess}"?`}`;
   return new TvdbError('E004', {
     message,
-    why: 'nothing was uploaded',
+    why: command === 'upload' ? 'nothing was uploaded' : 'nothing was estimated',
     ...(guess !== undefined && { fix: `Use ${guess}.` }),
     facts: {
-      command: 'upload',
+      command,
       value: first,
       ...(guess !== undefined && { suggestion: guess }),
       ...(missing.length > 1 && { items: missing.slice(0, 20).map((name) => ({ name, reason: `no ${noun} fits` })) }),
@@ -186,11 +189,11 @@ async function similarName(name: string, cwd: string): Promise<string | undefine
   return guess === undefined ? undefined : join(dirname(name), guess);
 }
 
-function noDocuments(names: readonly string[], skipped: number): TvdbError {
+function noDocuments(names: readonly string[], skipped: number, { command }: InputRequest): TvdbError {
   const where = names.length === 1 ? `in ${names[0]}` : 'in what was named';
   return new TvdbError('E004', {
     message: `There is no PDF ${names.length === 0 ? 'in the list: it is empty' : where}`,
     ...(skipped > 0 && { why: `${skipped} other entries were skipped` }),
-    facts: { command: 'upload' },
+    facts: { command },
   });
 }

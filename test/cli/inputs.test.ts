@@ -30,8 +30,9 @@ function find(
   changes: Partial<InputRequest> & { piped?: string; isTty?: boolean } = {},
 ) {
   const stdin = { stream: piped(changes.piped ?? ''), isTty: changes.isTty ?? false };
-  const request = { named, filesFrom: undefined, filename: undefined, recursive: false, cwd, stdin, ...changes };
-  return findInputs(request, new AbortController().signal);
+  const command = 'upload' as const;
+  const request = { command, named, filesFrom: undefined, filename: undefined, recursive: false, cwd, stdin };
+  return findInputs({ ...request, ...changes }, new AbortController().signal);
 }
 
 async function names(...args: Parameters<typeof find>): Promise<string[]> {
@@ -205,7 +206,8 @@ describe('standard input', () => {
 it('stops with the reason of its signal', async () => {
   const stop = new AbortController();
   stop.abort(new Error('enough'));
-  const request = {
+  const request: InputRequest = {
+    command: 'upload',
     named: ['.'],
     filesFrom: undefined,
     filename: undefined,
@@ -270,5 +272,14 @@ describe.skipIf(process.platform !== 'linux')('names that are not valid UTF-8', 
     odd(other, 0xe9);
     const error = await failure(find(other, ['cafe.pdf']));
     expect(error).toMatchObject({ code: 'E004', message: 'There is no file "cafe.pdf".' });
+  });
+});
+
+it('names the command that asked, and what did not happen', async () => {
+  const asked = find(tree(['a.pdf']), ['none.pdf'], { command: 'costs estimate' });
+  await expect(asked).rejects.toMatchObject({
+    code: 'E004',
+    why: 'nothing was estimated',
+    facts: { command: 'costs estimate' },
   });
 });

@@ -60,6 +60,7 @@ export async function estimateFiles(
   const bytes = { [Symbol.asyncIterator]: () => stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer> };
   const inputs = await findInputs(
     {
+      command: 'costs estimate',
       ...{ named: request.paths, filesFrom: undefined, filename: undefined, recursive: request.recursive, cwd },
       stdin: { stream: bytes, isTty: stdinIsTty },
     },

@@ -132,7 +132,10 @@ export async function upload(request: UploadRequest, ctx: CommandContext): Promi
 async function lookFor(request: UploadRequest, ctx: CommandContext): Promise<Inputs> {
   const { interrupt, cwd } = ctx;
   try {
-    return await findInputs({ ...request, named: request.paths, cwd, stdin: standardInput(ctx) }, interrupt.stopping);
+    return await findInputs(
+      { ...request, command: 'upload', named: request.paths, cwd, stdin: standardInput(ctx) },
+      interrupt.stopping,
+    );
   } catch (thrown) {
     throw interrupt.stopping.aborted ? stoppedBefore(interrupt) : thrown;
   }
