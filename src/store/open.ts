@@ -125,11 +125,11 @@ function assemble(connection: SqliteConnection, db: Db): Store {
     // The setting belongs to the connection, and there is one: nobody else writes before it is set back.
     writeRelaxed: (work) =>
       db.connection().execute(async (alone) => {
-        sqlite.pragma('synchronous = NORMAL');
+        sqlite.exec('PRAGMA synchronous = NORMAL');
         try {
           return await alone.transaction().execute(within(work));
         } finally {
-          sqlite.pragma('synchronous = FULL');
+          sqlite.exec('PRAGMA synchronous = FULL');
         }
       }),
     async loadVectorExtension() {

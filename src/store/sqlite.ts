@@ -9,7 +9,31 @@ import { TvdbError } from '../base/errors.ts';
  */
 export function openSqlite(file: string, options: Sqlite.Options = {}): Sqlite.Database {
   // An object is taken as well as the path its types ask for.
-  return new Sqlite(file, { ...options, nativeBinding: nativePart() as string });
+  const database = new Sqlite(file, { ...options, nativeBinding: nativePart() as string });
+  if (!process.version.startsWith('v20.')) keepWhatIsPrepared(database);
+  return database;
+}
+
+/** What is never let go of. The driver has each text prepared once, so these are some hundred at most. */
+const kept: unknown[] = [];
+
+/**
+ * Node from 24.19 on aborts the process when it collects an object of an addon made as better-sqlite3 12 is, a database or a
+ * statement, while no JavaScript runs. Version 13 is free of that and needs Node 22, so as long as Node 20 is served nothing
+ * is left to be collected. All statements of better-sqlite3 are made by the one method that is wrapped here, `pragma` and
+ * `transaction` included.
+ */
+export function keepWhatIsPrepared(database: Sqlite.Database): void {
+  kept.push(database);
+  const [key] = Object.getOwnPropertySymbols(database);
+  const native = (database as unknown as Record<symbol, { prepare(...asked: unknown[]): unknown }>)[key as symbol];
+  if (native === undefined) return;
+  const prepare = native.prepare.bind(native);
+  native.prepare = (...asked) => {
+    const statement = prepare(...asked);
+    kept.push(statement);
+    return statement;
+  };
 }
 
 // The first answer of Node tells why; asked again it says something else.

@@ -14,6 +14,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'foldCheck',
     'foldOpenWindows',
     'indexTerms',
+    'keepWhatIsPrepared',
     'leaseFinding',
     'markHandled',
     'nativePartError',

@@ -1,6 +1,8 @@
 /** The native part of SQLite belongs to one version of Node: another one is told what to do, not that tvdb has a bug. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { nativePartError } from '../../src/store/sqlite.ts';
+import { keepWhatIsPrepared, nativePartError, openSqlite } from '../../src/store/sqlite.ts';
 
 const failed = (code: string, message: string) => nativePartError(Object.assign(new Error(message), { code }));
 
@@ -27,4 +29,20 @@ it('says that a native part is missing, and gives the words of the system for th
     message: 'The native part of better-sqlite3 cannot be loaded',
     why: 'x.node: file too short',
   });
+});
+
+it('keeps what is prepared from being collected, which some versions of Node do not survive', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const prepared = (keeps: boolean) => {
+    const database = openSqlite(':memory:');
+    if (keeps) keepWhatIsPrepared(database);
+    return new WeakRef(database.prepare('SELECT 1'));
+  };
+  const [kept, lost] = [prepared(true), prepared(false)];
+  // What a WeakRef was made of lives on until the task that made it has ended.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(kept.deref()).toBeDefined();
+  if (process.version.startsWith('v20.')) expect(lost.deref()).toBeUndefined();
 });
