@@ -113,7 +113,7 @@ export function reconcileResult(
       }
       page.status(
         differences.length === 0 ? 'ok' : 'fail',
-        `${plural(equal, 'request')} agree, ${differences.length === 0 ? 'none differs' : `${differences.length} differ`}`,
+        `${plural(equal, 'request')} ${equal === 1 ? 'agrees' : 'agree'}, ${differText(differences.length)}`,
       );
       page.field(
         'ledger',
@@ -141,4 +141,9 @@ export function reconcileResult(
       ]),
     quiet: () => differences.flatMap((one) => one.attemptId ?? one.remoteId ?? []),
   };
+}
+
+function differText(differences: number): string {
+  if (differences === 0) return 'none differs';
+  return differences === 1 ? '1 differs' : `${differences} differ`;
 }
